@@ -1,1 +1,18 @@
-"""Room: inference."""
+"""From a trained talker to animation: bundles, one-shot animation, enrolled voices. Runs with torch alone."""
+
+from diffusiontalker.inference.bundle import Bundle, BundleError, SamplingConfig, load_bundle, save_bundle
+from diffusiontalker.inference.voices import Voice, VoiceError, VoiceStore, blend, read_voice, write_voice
+
+__all__ = [
+    "Bundle",
+    "BundleError",
+    "SamplingConfig",
+    "Voice",
+    "VoiceError",
+    "VoiceStore",
+    "blend",
+    "load_bundle",
+    "read_voice",
+    "save_bundle",
+    "write_voice",
+]

@@ -1,1 +1,33 @@
-"""Room: training."""
+"""Training in plain torch, one process per rank, without Ray: objectives, loop, optimizer, checkpoints, telemetry."""
+
+from diffusiontalker.training.checkpoint import CheckpointError, TrainingState, load_state, save_state
+from diffusiontalker.training.loop import TrainingConfig, build_talker, train, training_batch, validate
+from diffusiontalker.training.objectives import TeacherObjective, TeacherObjectiveConfig
+from diffusiontalker.training.optim import OptimizerConfig, build_optimizer, learning_rate, update_ema
+from diffusiontalker.training.ranks import Ranks
+from diffusiontalker.training.speech_features import clip_features, precompute_features
+from diffusiontalker.training.telemetry import FileTelemetry, NoTelemetry, Telemetry
+
+__all__ = [
+    "CheckpointError",
+    "FileTelemetry",
+    "NoTelemetry",
+    "OptimizerConfig",
+    "Ranks",
+    "TeacherObjective",
+    "TeacherObjectiveConfig",
+    "Telemetry",
+    "TrainingConfig",
+    "TrainingState",
+    "build_optimizer",
+    "build_talker",
+    "clip_features",
+    "learning_rate",
+    "load_state",
+    "precompute_features",
+    "save_state",
+    "train",
+    "training_batch",
+    "update_ema",
+    "validate",
+]

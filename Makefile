@@ -1,0 +1,51 @@
+# `make demo` and `make test` work on a machine that has nothing but Python 3.11: they create .venv themselves.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+RUNTIME := $(VENV)/installed-runtime
+DEV := $(VENV)/installed-dev
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+.PHONY: help demo test check lint format clean
+help:
+	@echo "make demo    speech in, face out: the whole main job on a synthetic corpus, into runs/demo"
+	@echo "make test    linters and every test"
+	@echo "make check   linters and unit tests, under two minutes"
+	@echo "make format  reformat the sources"
+	@echo "make clean   remove caches (runs/ and .venv/ stay)"
+
+demo: $(RUNTIME)
+	$(BIN)/python jobs/train_teacher.py --config jobs/configs/demo.yaml $(ARGS)
+
+test: lint
+	$(BIN)/python -m pytest $(ARGS)
+
+check: lint
+	$(BIN)/python -m pytest tests/unit -m "not slow" $(ARGS)
+
+lint: $(DEV)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+
+format: $(DEV)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf .pytest_cache .ruff_cache .hypothesis .import_linter_cache build
+
+$(BIN)/python:
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) not found: install Python 3.11, or say where it is with make PYTHON=/path/to/python3.11" >&2; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+
+$(RUNTIME): pyproject.toml constraints.txt | $(BIN)/python
+	@echo "installing the runtime packages into $(VENV) (about 2 GB, once)"
+	$(INSTALL) -e .
+	@touch $@
+
+$(DEV): pyproject.toml constraints.txt | $(BIN)/python
+	@echo "installing the runtime and development packages into $(VENV) (about 2 GB, once)"
+	$(INSTALL) -e '.[dev]'
+	@touch $@ $(RUNTIME)

@@ -1,0 +1,186 @@
+"""`animate`, `enroll` and `voices list`."""
+
+import dataclasses
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tyro.conf import Positional
+
+from diffusiontalker.cli.verb import (
+    OptionalInteger,
+    OptionalNumber,
+    OptionalPath,
+    OptionalText,
+    UsageError,
+    Verb,
+    say,
+    working,
+)
+from diffusiontalker.config import require_new
+
+if TYPE_CHECKING:
+    from diffusiontalker.inference import Bundle, Voice
+
+DEFAULT_VOICES = Path("voices")
+OUTPUT_SUFFIXES = (".csv", ".json", ".npz", ".parquet", ".glb")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Animate(Verb):
+    """Animates speech: a sound file in, a face animation out.
+
+    The suffix of --out chooses the format:
+        .csv .json .npz .parquet    ARKit coefficients by name, one row per frame
+        .glb                        an animated head that 3D programs and browsers open
+
+    Examples:
+        diffusiontalker animate speech.wav --bundle runs/demo/bundle --out speech.csv
+        diffusiontalker animate speech.wav --bundle runs/demo/bundle --out happy.glb --emotion happy
+        diffusiontalker animate speech.wav --bundle runs/demo/bundle --out anna.csv --voice Anna --fps 60
+    """
+
+    audio: Positional[Path]
+    """Speech: wav, flac, ogg or mp3 of any rate, 0.1 s to 1 hour."""
+    bundle: Path
+    """Folder of the trained talker."""
+    out: Path
+    """The file to write; its suffix is the format."""
+    voice: OptionalText = None
+    """Whose way of moving: the name or id of an enrolled voice, a voice file, or a speaker the talker was trained on.
+    By default it is heard from the audio itself."""
+    voices: Path = DEFAULT_VOICES
+    """Folder of enrolled voices."""
+    emotion: OptionalText = None
+    """One of the talker's emotions; by default it is heard from the audio."""
+    emotion_intensity: float = 1.0
+    """How much of the emotion: 0 is neutral, 1 as trained."""
+    num_steps: OptionalInteger = None
+    """Sampling steps; the bundle's own by default. Fewer are faster."""
+    temperature: OptionalNumber = None
+    """Variety: 0 gives the same, most likely motion for every seed; the bundle's own by default."""
+    seed: int = 0
+    """Another seed gives another take."""
+    fps: OptionalNumber = None
+    """Frame rate of the file; the talker's own by default."""
+    rig: OptionalPath = None
+    """Head for .glb: an .npz, a folder of OBJ files or a GLB with ARKit shapes; the built-in head by default."""
+    device: str = "cpu"
+    """Where to compute: cpu, cuda, cuda:1 ..."""
+    overwrite: bool = False
+    """Replace --out if it exists."""
+
+    def run(self) -> None:
+        """Reads, animates, writes."""
+        from diffusiontalker.audio.timebase import SAMPLE_RATE_HZ
+        from diffusiontalker.audio.waveform import read_waveform
+        from diffusiontalker.face import load_rig, write_motion
+        from diffusiontalker.inference import animate, load_bundle
+
+        if self.out.suffix.lower() not in OUTPUT_SUFFIXES:
+            raise UsageError(
+                f"--out {self.out}: unknown format '{self.out.suffix}'; end it with one of {', '.join(OUTPUT_SUFFIXES)}"
+            )
+        if not self.overwrite:
+            require_new(self.out, remedy="choose another --out or add --overwrite")
+        waveform = read_waveform(self.audio)
+        bundle = load_bundle(self.bundle, device=self.device)
+        rig = load_rig(self.rig) if self.rig else None
+        begin = time.perf_counter()
+        with working(f"animating {self.audio.name}"):
+            clip = animate(
+                bundle,
+                waveform,
+                voice=_find_voice(self.voice, bundle=bundle, folder=self.voices) if self.voice else None,
+                emotion=self.emotion,
+                emotion_intensity=self.emotion_intensity,
+                num_steps=self.num_steps,
+                temperature=self.temperature,
+                seed=self.seed,
+            )
+        seconds, audio_s = time.perf_counter() - begin, len(waveform) / SAMPLE_RATE_HZ
+        clip = clip if self.fps is None else clip.resampled(self.fps)
+        write_motion(clip, self.out, rig=rig, audio_path=self.audio, overwrite=self.overwrite)
+        say(
+            f"wrote {self.out}: {clip.duration_s:.2f} s, {clip.num_frames} frames at {clip.fps:g} fps, "
+            f"{len(clip.channel_names)} channels; animated {audio_s:.2f} s of speech in {seconds:.2f} s "
+            f"(RTF {seconds / audio_s:.3f})"
+        )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Enroll(Verb):
+    """Stores a voice: how a speaker's face moves, derived from recordings of that speaker's speech.
+
+    Several recordings are better than one; 10 s or more in all are good. A voice works with the bundle it was made
+    with.
+
+    Examples:
+        diffusiontalker enroll anna_1.wav anna_2.wav --name Anna --bundle runs/demo/bundle
+        diffusiontalker animate speech.wav --bundle runs/demo/bundle --voice Anna --out speech.csv
+    """
+
+    references: Positional[tuple[Path, ...]]
+    """Recordings of one speaker: wav, flac, ogg or mp3."""
+    name: str
+    """What to call the voice; any text."""
+    bundle: Path
+    """Folder of the trained talker."""
+    voices: Path = DEFAULT_VOICES
+    """Folder to store the voice in."""
+    device: str = "cpu"
+    """Where to compute: cpu, cuda, cuda:1 ..."""
+
+    def run(self) -> None:
+        """Reads the references, embeds them, stores their mean."""
+        from diffusiontalker.audio.waveform import read_waveform
+        from diffusiontalker.inference import VoiceStore, enroll, load_bundle
+
+        waveforms = [read_waveform(path) for path in self.references]
+        bundle = load_bundle(self.bundle, device=self.device)
+        with working(f"listening to {len(waveforms)} recordings"):
+            voice = enroll(bundle, waveforms, name=self.name)
+        path = VoiceStore(self.voices).save(voice)
+        say(
+            f"wrote {path}: voice '{voice.name}', id {voice.voice_id}, from {len(waveforms)} recordings of "
+            f"{voice.provenance['seconds']:.1f} s in all; use it with --voice '{voice.name}'"
+        )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ListVoices(Verb):
+    """Lists the stored voices: id, name and the bundle each belongs to.
+
+    Examples:
+        diffusiontalker voices list
+        diffusiontalker voices list --voices runs/demo/voices
+    """
+
+    voices: Path = DEFAULT_VOICES
+    """Folder of enrolled voices."""
+
+    def run(self) -> None:
+        """Prints one line per voice."""
+        from diffusiontalker.inference import VoiceStore
+
+        voices = VoiceStore(self.voices).list()
+        for voice in voices:
+            say(f"{voice.voice_id}\t{voice.name}\tbundle {voice.bundle_digest[:12]}")
+        if not voices:
+            say(f"no voices in {self.voices}; make one with 'diffusiontalker enroll'")
+
+
+def _find_voice(wanted: str, *, bundle: "Bundle", folder: Path) -> "Voice | str":
+    """A voice file if there is one of this name, else a training speaker, else an enrolled voice."""
+    from diffusiontalker.inference import VoiceError, VoiceStore, read_voice
+
+    if wanted.endswith(".json") or Path(wanted).is_file():
+        return read_voice(Path(wanted))
+    store = VoiceStore(folder)
+    if wanted in bundle.talker.speakers:
+        return wanted
+    try:
+        return store.find(wanted)
+    except VoiceError as error:
+        speakers = ", ".join(bundle.talker.speakers)
+        raise VoiceError(f"{error}; the talker's own speakers are: {speakers}") from None

@@ -1,0 +1,108 @@
+"""`corpus import`, `corpus synthesize` and `corpus inspect`."""
+
+import dataclasses
+from pathlib import Path
+
+from tyro.conf import Positional
+
+from diffusiontalker.cli.verb import OptionalPath, Verb, flags, progress, say, working
+from diffusiontalker.config import from_plain
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ImportCorpus(Verb):
+    """Turns a folder of recordings into a corpus, checking every clip.
+
+    The folder holds manifest.csv with the columns clip_id, audio, motion, speaker, emotion, fps and split; audio is
+    wav, flac, ogg or mp3, motion a CSV with ARKit channel names. Clips that fail a check are listed and left out.
+
+    Examples:
+        diffusiontalker corpus import recordings --out corpora/mine
+        diffusiontalker corpus import recordings --out s3://bucket/mine --motion-fps 30 --strict
+    """
+
+    source: Positional[Path]
+    """Folder with manifest.csv; its paths are relative to the folder."""
+    out: str
+    """Where the corpus goes: a folder or URL that does not exist yet."""
+    motion_fps: float = 25.0
+    """Frame rate of the corpus, in Hz; every motion is resampled to it. 25, 30 and 60 are usual."""
+    max_drift_s: float = 0.05
+    """Largest accepted difference in length between audio and motion, in seconds."""
+    range_tolerance: float = 0.05
+    """How far a coefficient may lie outside [0, 1]; within the tolerance it is clamped."""
+    max_rejected_fraction: float = 0.2
+    """The import fails when more than this share of the clips is rejected."""
+    strict: bool = False
+    """Fail when a single clip is rejected."""
+
+    def run(self) -> None:
+        """Imports and prints what happened to the clips."""
+        from diffusiontalker.data import ImportConfig, import_folder_corpus
+
+        config = from_plain(ImportConfig, flags(self, ImportConfig), source="flags")
+        with progress(f"importing {self.source}") as report_progress:
+            report = import_folder_corpus(self.source, self.out, config=config, progress=report_progress)
+        say(report.text())
+        say(f"wrote {self.out}")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SynthesizeCorpus(Verb):
+    """Makes a corpus out of nothing: a speech synthesizer speaks, its phonemes move a face. For trying things out.
+
+    Examples:
+        diffusiontalker corpus synthesize --out corpora/synthetic
+        diffusiontalker corpus synthesize --out corpora/small --num-speakers 2 --sentences-per-speaker-emotion 4
+    """
+
+    out: str
+    """Where the corpus goes: a folder or URL that does not exist yet."""
+    num_speakers: int = 6
+    """Speakers in all, at most 12."""
+    num_unseen_speakers: int = 1
+    """How many of them, the last ones, are only in split test_unseen_speaker."""
+    emotions: tuple[str, ...] = ("neutral", "happy", "sad", "angry")
+    """Emotions that every speaker plays; surprised exists too."""
+    sentences_per_speaker_emotion: int = 10
+    """Sentences of a speaker in one emotion, over train, validation and test."""
+    motion_fps: float = 30.0
+    """Frame rate of the motion, in Hz."""
+    seed: int = 0
+    """Decides sentences and prosody; the same seed gives the same corpus."""
+
+    def run(self) -> None:
+        """Synthesizes and prints how much there is."""
+        from diffusiontalker.data import SyntheticCorpusConfig, synthesize_corpus
+
+        config = from_plain(SyntheticCorpusConfig, flags(self, SyntheticCorpusConfig), source="flags")
+        with progress("synthesizing") as report_progress:
+            info = synthesize_corpus(self.out, config, progress=report_progress)
+        splits = ", ".join(f"{split} {count}" for split, count in info.splits.items())
+        say(
+            f"wrote {self.out}: {info.num_clips} clips, {info.seconds / 60:.1f} min at {info.motion_fps:g} fps "
+            f"({splits}); {len(info.speakers)} speakers, emotions {', '.join(info.emotions)}"
+        )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class InspectCorpus(Verb):
+    """Shows what is in a corpus: clips, speakers, emotions, and how much each channel moves.
+
+    Examples:
+        diffusiontalker corpus inspect corpora/mine
+        diffusiontalker corpus inspect corpora/mine --plots corpora/mine_plots
+    """
+
+    corpus: Positional[str]
+    """Corpus to look at: a folder or URL."""
+    plots: OptionalPath = None
+    """Folder to write pictures into; none by default."""
+
+    def run(self) -> None:
+        """Reads every clip once and prints the summary."""
+        from diffusiontalker.data import Corpus, inspect_corpus
+
+        with working(f"reading {self.corpus}"):
+            summary = inspect_corpus(Corpus.open(self.corpus))
+        say(summary.text())

@@ -1,0 +1,85 @@
+"""`evaluate`."""
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated, Any
+
+from tyro.conf import UseAppendAction
+
+from diffusiontalker.cli.verb import OptionalPath, UsageError, Verb, flags, say, working
+from diffusiontalker.config import from_plain, require_new
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Evaluate(Verb):
+    """Measures talkers on the held-out clips of a corpus, beside the controls, and writes a report.
+
+    The controls (true motion, mean face, ridge regression, shuffled audio) are part of every report.
+
+    Examples:
+        diffusiontalker evaluate --corpus runs/demo/corpus --bundle runs/demo/bundle --out runs/demo/evaluation
+        diffusiontalker evaluate --corpus grid --bundle teacher=runs/a/bundle --bundle student=runs/b/bundle --out new
+    """
+
+    corpus: str
+    """Corpus to measure on: a folder or URL."""
+    bundle: Annotated[tuple[str, ...], UseAppendAction]
+    """Folder of a trained talker, or NAME=FOLDER; may be given several times."""
+    out: Path
+    """Folder for report.html, report.json and pictures."""
+    splits: tuple[str, ...] = ("test", "test_unseen_speaker")
+    """Splits to measure on."""
+    num_samples: int = 8
+    """Takes per clip, with different seeds."""
+    max_clips: int = 0
+    """Clips used per split; 0 means all."""
+    headline_speaker: str = ""
+    """Speaker whose clips give the headline numbers; by default all of the first split."""
+    rig: OptionalPath = None
+    """Head whose vertices are measured: an .npz, a folder of OBJ files or a GLB; the built-in head by default."""
+    device: str = "cpu"
+    """Where to compute: cpu, cuda, cuda:1 ..."""
+
+    def run(self) -> None:
+        """Loads everything, evaluates, prints a small table and where the report lies."""
+        from diffusiontalker.data import Corpus
+        from diffusiontalker.evaluation import EvaluationConfig, evaluate, standard_systems
+        from diffusiontalker.face import builtin_rig, load_rig
+        from diffusiontalker.inference import load_bundle
+
+        require_new(self.out, remedy="choose another --out")
+        folders = _named_folders(self.bundle)
+        config = from_plain(EvaluationConfig, flags(self, EvaluationConfig), source="flags")
+        corpus = Corpus.open(self.corpus)
+        bundles = {name: load_bundle(folder, device=self.device) for name, folder in folders.items()}
+        rig = load_rig(self.rig) if self.rig else builtin_rig()
+        with working(f"measuring on {self.corpus}"):
+            systems = standard_systems(corpus, bundles)
+            report = evaluate(corpus, systems, rig=rig, out=self.out, splits=self.splits, config=config)
+        say(_table(report.rows()))
+        say(f"wrote {self.out / 'report.html'} and {self.out / 'report.json'}")
+
+
+def _named_folders(specifications: tuple[str, ...]) -> dict[str, Path]:
+    """`NAME=FOLDER` or `FOLDER`, whose last part is then the name."""
+    folders: dict[str, Path] = {}
+    for specification in specifications:
+        name, separator, folder = specification.partition("=")
+        path = Path(folder if separator else specification)
+        name = name if separator else path.resolve().name
+        if name in folders:
+            raise UsageError(f"--bundle {specification}: '{name}' is given twice; write --bundle OTHERNAME={path}")
+        folders[name] = path
+    if not folders:
+        raise UsageError("--bundle is missing: give at least one folder of a trained talker")
+    return folders
+
+
+def _table(rows: list[dict[str, Any]]) -> str:
+    columns = {"mae": ".4f", "jaw_open_r": ".3f", "lve_mm": ".2f", "rtf": ".3f"}
+    width = max(len(row["name"]) for row in rows)
+    lines = [" ".join(["system".ljust(width), *(f"{column:>10}" for column in columns)])]
+    for row in rows:
+        cells = ["-" if row.get(column) is None else f"{row[column]:{form}}" for column, form in columns.items()]
+        lines.append(" ".join([row["name"].ljust(width), *(f"{cell:>10}" for cell in cells)]))
+    return "\n".join(lines)

@@ -1,0 +1,65 @@
+"""Windows to padded tensors.
+
+    speech      (batch, samples) or (batch, speech_frames, features), zero beyond each window
+    lengths     (batch,)  samples or speech frames inside
+    reference, reference_lengths   the same for the personalizer's crop
+    motion      (batch, frames, channels), zero beyond each window
+    frames      (batch,)  motion frames inside
+    speaker, emotion   (batch,) indices, -1: unknown
+    seeds       (batch,)  one per window
+"""
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from diffusiontalker.data.windows import Window
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Batch:
+    """Padded windows; the shapes are drawn in the module's docstring."""
+
+    speech: Tensor
+    lengths: Tensor
+    reference: Tensor
+    reference_lengths: Tensor
+    motion: Tensor
+    frames: Tensor
+    speaker: Tensor
+    emotion: Tensor
+    seeds: Tensor
+
+    def to(self, device: torch.device) -> "Batch":
+        """The batch on another device; the seeds stay on the CPU."""
+        moved = {field.name: getattr(self, field.name).to(device) for field in dataclasses.fields(self)}
+        return Batch(**(moved | {"seeds": self.seeds}))
+
+
+def collate(windows: Sequence[Window]) -> Batch:
+    """Stacks windows of different lengths."""
+    speech, lengths = _padded([window.speech for window in windows])
+    reference, reference_lengths = _padded([window.reference for window in windows])
+    motion, frames = _padded([window.motion for window in windows])
+    return Batch(
+        speech=speech,
+        lengths=lengths,
+        reference=reference,
+        reference_lengths=reference_lengths,
+        motion=motion,
+        frames=frames,
+        speaker=torch.tensor([window.speaker for window in windows]),
+        emotion=torch.tensor([window.emotion for window in windows]),
+        seeds=torch.tensor([window.seed for window in windows]),
+    )
+
+
+def _padded(arrays: Sequence[np.ndarray]) -> tuple[Tensor, Tensor]:
+    lengths = [len(array) for array in arrays]
+    stacked = np.zeros((len(arrays), max(lengths), *arrays[0].shape[1:]), dtype=np.float32)
+    for row, array in zip(stacked, arrays, strict=True):
+        row[: len(array)] = array
+    return torch.from_numpy(stacked), torch.tensor(lengths)

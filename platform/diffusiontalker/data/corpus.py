@@ -1,0 +1,167 @@
+"""`Corpus`: paired recordings as Parquet shards at a local path or URL, readable as a stream.
+
+One row is one clip: its audio as FLAC, its motion as a list of floats, its labels. A shard holds clips of one split
+and is named after it (`train-00000.parquet`), so reading a split opens only its own files. Rate and channel names stand
+in every shard's schema and in the index `corpus.json`, which is written last: a folder without it is unfinished.
+"""
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyarrow import fs
+
+from diffusiontalker.audio.waveform import AudioError, AudioLimits, read_waveform
+from diffusiontalker.config import ConfigError, from_plain
+from diffusiontalker.data.clip import Clip, CorpusError, suggestion
+from diffusiontalker.data.storage import file_names, joined, open_filesystem
+from diffusiontalker.face.motion import MotionClip, MotionError
+
+INDEX_NAME = "corpus.json"
+FORMAT = "diffusiontalker-corpus"
+VERSION = 1
+
+_ANY_LENGTH = AudioLimits(min_seconds=0.0)
+_READ_CLIPS = 16
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class ShardInfo:
+    """One Parquet file of a corpus."""
+
+    file: str
+    """Name inside the corpus folder."""
+    split: str
+    """The split all of its clips belong to."""
+    num_clips: int
+    """Rows."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class CorpusInfo:
+    """What the index of a corpus says."""
+
+    motion_fps: float
+    """Frame rate of every motion."""
+    channel_names: tuple[str, ...]
+    """Columns of every motion."""
+    missing_channels: tuple[str, ...]
+    """Channels that the source of at least one clip lacks: they hold 0 there and must be left out of an evaluation."""
+    speakers: tuple[str, ...]
+    """Names of the speakers, sorted."""
+    emotions: tuple[str, ...]
+    """Names of the emotions, sorted, `neutral` first."""
+    splits: dict[str, int]
+    """Clips per split, in the order of `SPLITS`; splits without clips are absent."""
+    num_clips: int
+    """Clips in all."""
+    seconds: float
+    """Seconds of audio in all."""
+    digest: str
+    """SHA-256 over labels, audio and motion of every clip, whatever their order."""
+    shards: tuple[ShardInfo, ...]
+    """The Parquet files."""
+    source: dict[str, Any]
+    """Where the clips come from: importer or generator, its settings, licence; free form."""
+
+
+class Corpus:
+    """A finished corpus, opened for reading; shards are streamed, nothing is held in memory."""
+
+    def __init__(self, uri: str, info: CorpusInfo, *, filesystem: fs.FileSystem, root: str) -> None:
+        self.uri = uri
+        self.info = info
+        self._filesystem = filesystem
+        self._root = root
+
+    @classmethod
+    def open(cls, uri: str | Path) -> "Corpus":
+        """Reads the index of the corpus at a local path or URL.
+
+        Raises:
+            CorpusError: when nothing is there, the corpus is unfinished, or its index cannot be read.
+        """
+        filesystem, root = open_filesystem(uri)
+        try:
+            with filesystem.open_input_stream(joined(root, INDEX_NAME)) as stream:
+                raw = json.loads(stream.read())
+        except FileNotFoundError:
+            raise CorpusError(_missing_index(filesystem, root, uri=str(uri))) from None
+        except (OSError, ValueError) as error:
+            raise CorpusError(f"{uri}: index {INDEX_NAME} cannot be read ({error}); import the corpus again") from None
+        return cls(str(uri), _read_index(raw, uri=str(uri)), filesystem=filesystem, root=root)
+
+    def clips(self, split: str | None = None) -> Iterator[Clip]:
+        """Streams the clips of one split (all of them for None), in the order they were written.
+
+        Raises:
+            CorpusError: at once for a split this corpus lacks; while iterating for a shard that cannot be read.
+        """
+        if split is not None and split not in self.info.splits:
+            raise CorpusError(f"{self.uri}: no split '{split}'{suggestion(split, self.info.splits)}")
+        return (
+            self._clip(row) for shard in self.info.shards if split in (None, shard.split) for row in self._rows(shard)
+        )
+
+    def load(self, split: str | None = None) -> list[Clip]:
+        """All clips of one split (of the corpus for None) in memory: about 85 kB per second of speech."""
+        return list(self.clips(split))
+
+    def _rows(self, shard: ShardInfo) -> Iterator[dict[str, Any]]:
+        where = f"{self.uri}/{shard.file}"
+        try:
+            with self._filesystem.open_input_file(joined(self._root, shard.file)) as stream:
+                parquet = pq.ParquetFile(stream)
+                if parquet.metadata.num_rows != shard.num_clips:
+                    raise CorpusError(
+                        f"{where}: holds {parquet.metadata.num_rows} clips, the index says {shard.num_clips}; "
+                        "the shard was replaced, import the corpus again"
+                    )
+                for batch in parquet.iter_batches(batch_size=_READ_CLIPS):
+                    for index in range(batch.num_rows):
+                        yield {name: batch.column(name)[index] for name in batch.schema.names}
+        except (OSError, pa.ArrowException) as error:
+            raise CorpusError(f"{where}: shard cannot be read ({error}); copy or import the corpus again") from None
+
+    def _clip(self, row: dict[str, Any]) -> Clip:
+        labels = {name: row[name].as_py() for name in ("clip_id", "speaker", "emotion", "split")}
+        where = f"{self.uri}: clip '{labels['clip_id']}'"
+        try:
+            motion = MotionClip(
+                coefficients=row["motion"].values.to_numpy().reshape(row["num_frames"].as_py(), -1),
+                fps=self.info.motion_fps,
+                channel_names=self.info.channel_names,
+            )
+            return Clip(
+                waveform=read_waveform(row["audio"].as_py(), limits=_ANY_LENGTH, name=labels["clip_id"]),
+                motion=motion,
+                **labels,
+            )
+        except (AudioError, MotionError, ValueError) as error:
+            raise CorpusError(f"{where} is damaged ({error}); copy or import the corpus again") from None
+
+
+def _read_index(raw: Any, *, uri: str) -> CorpusInfo:
+    if not isinstance(raw, dict) or raw.get("format") != FORMAT or raw.get("version") != VERSION:
+        raise CorpusError(
+            f"{uri}: {INDEX_NAME} is not the index of a {FORMAT} of version {VERSION}; "
+            "open a folder made by 'corpus import' or 'corpus synthesize'"
+        )
+    fields = {key: value for key, value in raw.items() if key not in ("format", "version")}
+    try:
+        return from_plain(CorpusInfo, fields, source=f"{uri}/{INDEX_NAME}")
+    except ConfigError as error:
+        raise CorpusError(f"{error}; import the corpus again") from None
+
+
+def _missing_index(filesystem: fs.FileSystem, root: str, *, uri: str) -> str:
+    if file_names(filesystem, root):
+        return (
+            f"{uri}: has no {INDEX_NAME}, so this is no corpus or an unfinished one (the index is written last); "
+            "remove the folder and import or synthesize again"
+        )
+    return f"{uri}: there is no corpus; make one with 'corpus import' or 'corpus synthesize'"

@@ -1,0 +1,220 @@
+"""`CorpusWriter`: clips in, Parquet shards and an index out; see `corpus` for the layout.
+
+A local corpus appears under its name only when it is whole. On an object store the index is written last and the
+shards of a failed attempt are removed.
+"""
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyarrow import fs
+
+from diffusiontalker.audio import timebase
+from diffusiontalker.audio.waveform import encode_flac
+from diffusiontalker.config import ArtefactError, publish_directory
+from diffusiontalker.data.clip import SPLITS, Clip, CorpusError
+from diffusiontalker.data.corpus import FORMAT, INDEX_NAME, VERSION, CorpusInfo, ShardInfo
+from diffusiontalker.data.storage import file_names, joined, open_filesystem
+from diffusiontalker.face.arkit import CHANNELS
+
+_SHARD_BYTES = 32 * 1024 * 1024
+
+
+class CorpusWriter:
+    """Writes one corpus, clip by clip; memory is bounded by one shard (32 MiB) per split.
+
+    `info` stands once the block of `CorpusWriter.create` has ended without an error.
+    """
+
+    info: CorpusInfo
+
+    def __init__(
+        self,
+        filesystem: fs.FileSystem,
+        root: str,
+        *,
+        motion_fps: float,
+        channel_names: Sequence[str] = CHANNELS,
+        source: dict[str, Any] | None = None,
+    ) -> None:
+        self.motion_fps = float(motion_fps)
+        self.channel_names = tuple(channel_names)
+        self.missing_channels: set[str] = set()
+        """Channels that the source lacks; add to it while writing."""
+        self.source = source or {}
+        self._filesystem = filesystem
+        self._root = root
+        self._schema = _schema(self.motion_fps, self.channel_names)
+        self._pending: dict[str, list[dict[str, Any]]] = {split: [] for split in SPLITS}
+        self._shards: list[ShardInfo] = []
+        self._digests: dict[str, str] = {}
+        self._speakers: set[str] = set()
+        self._emotions: set[str] = set()
+        self._samples = 0
+
+    @classmethod
+    @contextlib.contextmanager
+    def create(cls, uri: str | Path, **settings: Any) -> Iterator["CorpusWriter"]:
+        """Opens a writer on a new corpus; takes the keywords of the class.
+
+        The corpus is finished when the block ends; when it ends in an error nothing stays at `uri`.
+
+        Raises:
+            CorpusError: when something already stands at `uri`, it cannot be written, or no clip was added.
+        """
+        with _new_folder(uri) as (filesystem, root):
+            writer = cls(filesystem, root, **settings)
+            yield writer
+            writer.info = writer._finish(uri=str(uri))
+
+    def add(self, clip: Clip) -> None:
+        """Adds one clip, which must be `aligned` to this corpus.
+
+        Raises:
+            CorpusError: for a repeated id or a clip of another rate, length or channel order.
+        """
+        self._check(clip)
+        row = {
+            "clip_id": clip.clip_id,
+            "audio": encode_flac(clip.waveform),
+            "motion": clip.motion.coefficients.ravel(),
+            "num_frames": clip.motion.num_frames,
+            "speaker": clip.speaker,
+            "emotion": clip.emotion,
+            "split": clip.split,
+        }
+        self._digests[clip.clip_id] = _row_digest(row)
+        self._speakers.add(clip.speaker)
+        self._emotions.add(clip.emotion)
+        self._samples += len(clip.waveform)
+        pending = self._pending[clip.split]
+        pending.append(row)
+        if sum(len(row["audio"]) + row["motion"].nbytes for row in pending) >= _SHARD_BYTES:
+            self._flush(clip.split)
+
+    def add_document(self, name: str, text: str) -> None:
+        """Puts a text file (a report, a licence) beside the shards."""
+        with self._filesystem.open_output_stream(joined(self._root, name)) as stream:
+            stream.write(text.encode())
+
+    def _check(self, clip: Clip) -> None:
+        where = f"clip '{clip.clip_id}'"
+        if clip.clip_id in self._digests:
+            raise CorpusError(f"{where}: this id was already written; give every clip its own")
+        motion = clip.motion
+        if (motion.fps, motion.channel_names, motion.num_frames) != (
+            self.motion_fps, self.channel_names, clip.num_frames,
+        ):  # fmt: skip
+            raise CorpusError(
+                f"{where}: motion has {motion.num_frames} frames of {len(motion.channel_names)} channels at "
+                f"{motion.fps:g} fps, expected {clip.num_frames} frames of the {len(self.channel_names)} channels of "
+                f"this corpus at {self.motion_fps:g} fps; use Clip.aligned"
+            )
+
+    def _flush(self, split: str) -> None:
+        rows = self._pending[split]
+        if not rows:
+            return
+        number = sum(shard.split == split for shard in self._shards)
+        shard = ShardInfo(file=f"{split}-{number:05d}.parquet", split=split, num_clips=len(rows))
+        table = pa.Table.from_pylist(rows, schema=self._schema)
+        with self._filesystem.open_output_stream(joined(self._root, shard.file)) as stream:
+            pq.write_table(table, stream, compression="zstd", row_group_size=64)
+        self._shards.append(shard)
+        rows.clear()
+
+    def _finish(self, *, uri: str) -> CorpusInfo:
+        if not self._digests:
+            raise CorpusError(f"{uri}: no clip was written and an empty corpus is of no use; check the source")
+        for split in SPLITS:
+            self._flush(split)
+        self._shards.sort(key=lambda shard: (SPLITS.index(shard.split), shard.file))
+        counts = Counter[str]()
+        for shard in self._shards:
+            counts[shard.split] += shard.num_clips
+        info = CorpusInfo(
+            motion_fps=self.motion_fps,
+            channel_names=self.channel_names,
+            missing_channels=tuple(name for name in self.channel_names if name in self.missing_channels),
+            speakers=tuple(sorted(self._speakers)),
+            emotions=tuple(sorted(self._emotions, key=lambda name: (name != "neutral", name))),
+            splits=dict(counts),
+            num_clips=len(self._digests),
+            seconds=self._samples / timebase.SAMPLE_RATE_HZ,
+            digest=self._digest(),
+            shards=tuple(self._shards),
+            source=self.source,
+        )
+        index = {"format": FORMAT, "version": VERSION, **dataclasses.asdict(info)}
+        self.add_document(INDEX_NAME, json.dumps(index, indent=1) + "\n")
+        return info
+
+    def _digest(self) -> str:
+        header = json.dumps([self.motion_fps, self.channel_names])
+        lines = [header, *(f"{clip_id} {self._digests[clip_id]}" for clip_id in sorted(self._digests))]
+        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def write_corpus(
+    clips: Iterable[Clip],
+    uri: str | Path,
+    *,
+    motion_fps: float,
+    channel_names: Sequence[str] = CHANNELS,
+    source: dict[str, Any] | None = None,
+    missing_channels: Iterable[str] = (),
+) -> CorpusInfo:
+    """Writes a corpus of `clips`, each aligned to `motion_fps` and `channel_names` on the way.
+
+    Raises:
+        CorpusError: as `CorpusWriter`; nothing stays at `uri` then.
+    """
+    with CorpusWriter.create(uri, motion_fps=motion_fps, channel_names=channel_names, source=source) as writer:
+        writer.missing_channels.update(missing_channels)
+        for clip in clips:
+            writer.add(clip.aligned(motion_fps=motion_fps, channel_names=channel_names))
+    return writer.info
+
+
+def _schema(motion_fps: float, channel_names: Sequence[str]) -> pa.Schema:
+    text = pa.string()
+    return pa.schema(
+        [
+            ("clip_id", text), ("audio", pa.binary()), ("motion", pa.list_(pa.float32())), ("num_frames", pa.int32()),
+            ("speaker", text), ("emotion", text), ("split", text),
+        ],
+        metadata={"motion_fps": repr(motion_fps), "channel_names": json.dumps(list(channel_names)), "audio": "flac"},
+    )  # fmt: skip
+
+
+def _row_digest(row: dict[str, Any]) -> str:
+    labels = json.dumps([row[name] for name in ("speaker", "emotion", "split", "num_frames")])
+    return hashlib.sha256(labels.encode() + row["audio"] + row["motion"].tobytes()).hexdigest()
+
+
+@contextlib.contextmanager
+def _new_folder(uri: str | Path) -> Iterator[tuple[fs.FileSystem, str]]:
+    filesystem, root = open_filesystem(uri)
+    if isinstance(filesystem, fs.LocalFileSystem):
+        try:
+            with publish_directory(Path(root)) as temporary:
+                yield filesystem, str(temporary)
+        except ArtefactError as error:
+            raise CorpusError(f"corpus cannot be written: {error}") from None
+        return
+    if file_names(filesystem, root):
+        raise CorpusError(f"{uri} already exists and nothing is overwritten; choose another URL or remove it")
+    try:
+        yield filesystem, root
+    except BaseException:
+        for name in file_names(filesystem, root):
+            filesystem.delete_file(joined(root, name))
+        raise

@@ -1,0 +1,29 @@
+"""Channel statistics of a corpus: what the denoiser's motion space is centred on and scaled by."""
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from diffusiontalker.data.clip import Clip, CorpusError
+
+MIN_SCALE = 0.02
+"""Channels that move less than this (in ARKit weight) are not blown up to unit variance: they are mostly tracking noise."""
+
+
+def channel_statistics(clips: Iterable[Clip], *, min_scale: float = MIN_SCALE) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation (at least `min_scale`) per channel over all frames, each (channels,) float32.
+
+    Raises:
+        CorpusError: when there is no clip.
+    """
+    count, total, squares = 0, 0.0, 0.0
+    for clip in clips:
+        motion = clip.motion.coefficients.astype(np.float64)
+        count += len(motion)
+        total = total + motion.sum(axis=0)
+        squares = squares + np.square(motion).sum(axis=0)
+    if not count:
+        raise CorpusError("no clip to compute channel statistics from; the split 'train' is empty, check the manifest")
+    mean = np.asarray(total) / count
+    deviation = np.sqrt(np.maximum(np.asarray(squares) / count - np.square(mean), 0.0))
+    return mean.astype(np.float32), np.maximum(deviation, min_scale).astype(np.float32)

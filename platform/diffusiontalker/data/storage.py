@@ -1,0 +1,44 @@
+"""Where a corpus lives: a local path, or any URL that pyarrow or fsspec understands.
+
+`s3://bucket/prefix` obeys the usual AWS variables, `AWS_ENDPOINT_URL` included, so any S3-compatible store works.
+"""
+
+from pathlib import Path
+
+import fsspec
+import pyarrow as pa
+from pyarrow import fs
+
+from diffusiontalker.data.clip import CorpusError
+
+
+def open_filesystem(uri: str | Path) -> tuple[fs.FileSystem, str]:
+    """The file system behind `uri` and the path inside it (absolute for a local path).
+
+    Raises:
+        CorpusError: when no installed file system knows the URL's scheme, or the URL is malformed.
+    """
+    text = str(uri)
+    if "://" not in text:
+        return fs.LocalFileSystem(), str(Path(text).expanduser().absolute())
+    try:
+        return fs.FileSystem.from_uri(text)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as arrow_error:
+        try:
+            filesystem, path = fsspec.core.url_to_fs(text)
+        except (ValueError, ImportError, OSError):
+            raise CorpusError(
+                f"{text}: cannot be opened ({arrow_error}); give a local path or a URL such as s3://bucket/corpus, "
+                "gs://..., hdfs://... or one of an installed fsspec file system"
+            ) from None
+        return fs.PyFileSystem(fs.FSSpecHandler(filesystem)), path
+
+
+def joined(root: str, name: str) -> str:
+    """The path of a file in a folder of a pyarrow file system."""
+    return f"{root.rstrip('/')}/{name}"
+
+
+def file_names(filesystem: fs.FileSystem, root: str) -> list[str]:
+    """Names of what lies directly in a folder; empty when it does not exist."""
+    return [entry.base_name for entry in filesystem.get_file_info(fs.FileSelector(root, allow_not_found=True))]

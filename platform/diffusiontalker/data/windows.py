@@ -1,0 +1,165 @@
+"""Training windows: random crops of clips with augmentation, each a pure function of the corpus and a seed.
+
+Sound enters either as a waveform (16 kHz) or, for a frozen encoder, as its precomputed features (50 Hz).
+"""
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float
+
+from diffusiontalker.audio import SAMPLE_RATE_HZ, SPEECH_FPS, AugmentConfig, add_noise, change_gain, change_speed
+from diffusiontalker.data.clip import Clip
+from diffusiontalker.face.arkit import CHANNELS, MIRROR_PERMUTATION
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class WindowConfig:
+    """How clips are cut into training windows."""
+
+    seconds: float = 2.56
+    """Length of a window; shorter clips are padded and masked."""
+    reference_seconds: float = 2.56
+    """Length of the reference crop that the personalizer hears."""
+
+    def __post_init__(self) -> None:
+        """Checks lengths."""
+        if min(self.seconds, self.reference_seconds) < 0.2:
+            raise ValueError(f"window lengths {self.seconds} s, {self.reference_seconds} s: at least 0.2 s is needed")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Window:
+    """One training example."""
+
+    speech: np.ndarray
+    """(samples,) waveform at 16 kHz or (speech_frames, features) features at 50 Hz, on the clock of the motion."""
+    motion: np.ndarray
+    """(frames, channels) coefficients."""
+    reference: np.ndarray
+    """Another crop of the same speaker in the same emotion, in the form of `speech`."""
+    speaker: int
+    """Index of the speaker."""
+    emotion: int
+    """Index of the emotion."""
+    seed: int
+    """Seed of the random choices that the objective makes for this example."""
+
+
+class WindowSource:
+    """Cuts windows out of clips held in memory.
+
+    Args:
+        clips: the clips of a split.
+        speakers: names in the order of the talker's prototypes.
+        emotions: the same for emotions.
+        config: lengths.
+        augment: augmentation; None: none at all (validation).
+        features: (speech_frames, features) per clip_id when the encoder is frozen; sound is then not augmented.
+    """
+
+    def __init__(
+        self,
+        clips: Sequence[Clip],
+        *,
+        speakers: Sequence[str],
+        emotions: Sequence[str],
+        config: WindowConfig,
+        augment: AugmentConfig | None,
+        features: dict[str, np.ndarray] | None = None,
+    ) -> None:
+        self._clips, self._config, self._augment, self._features = list(clips), config, augment, features
+        self._speaker_index = {name: index for index, name in enumerate(speakers)}
+        self._emotion_index = {name: index for index, name in enumerate(emotions)}
+        self._mirror = mirror_columns(clips[0].motion.channel_names) if clips else None
+        self._alike: dict[tuple[str, str], list[int]] = {}
+        for index, clip in enumerate(self._clips):
+            self._alike.setdefault((clip.speaker, clip.emotion), []).append(index)
+
+    def __len__(self) -> int:
+        """Number of clips."""
+        return len(self._clips)
+
+    def window(self, index: int, *, seed: int) -> Window:
+        """The window of clip `index` that this seed stands for."""
+        generator = np.random.default_rng(seed)
+        clip = self._clips[index]
+        fps = clip.motion.fps
+        frames = min(round(self._config.seconds * fps), clip.motion.num_frames)
+        speed = self._speed(generator)
+        # Frames of the recording that the window covers; a faster window covers more of it.
+        span = min(clip.motion.num_frames, round(frames * speed))
+        first = int(generator.integers(0, clip.motion.num_frames - span + 1))
+        frames = max(1, min(frames, round(span / speed)))
+        motion = _interpolated(clip.motion.coefficients, first + np.arange(frames) * speed)
+        speech = self._crop(clip, first / fps, span / fps)
+        if speech.ndim == 1:
+            speech = self._augmented(speech, speed=speed, generator=generator)
+            length = round(frames / fps * SAMPLE_RATE_HZ)
+            speech = np.pad(speech[:length], (0, max(0, length - len(speech))))
+        if self._augment and self._mirror is not None and generator.random() < self._augment.mirror_probability:
+            motion = motion[:, self._mirror]
+        if self._augment and speech.ndim == 1 and generator.random() < self._augment.muted_probability:
+            speech, motion = np.zeros_like(speech), _held_at_quietest(speech, motion)
+        return Window(
+            speech=speech,
+            motion=motion,
+            reference=self._reference(index, generator),
+            speaker=self._speaker_index.get(clip.speaker, -1),
+            emotion=self._emotion_index.get(clip.emotion, -1),
+            seed=int(generator.integers(0, 2**62)),
+        )
+
+    def _speed(self, generator: np.random.Generator) -> float:
+        if self._augment is None or self._features is not None or generator.random() >= self._augment.speed_probability:
+            return 1.0
+        return 1.0 + float(generator.uniform(-1.0, 1.0)) * self._augment.max_speed_change
+
+    def _crop(self, clip: Clip, start_s: float, seconds: float) -> np.ndarray:
+        source, rate = clip.waveform, SAMPLE_RATE_HZ
+        if self._features is not None:
+            source, rate = self._features[clip.clip_id], SPEECH_FPS
+        return source[round(start_s * rate) : max(round(start_s * rate) + 1, round((start_s + seconds) * rate))]
+
+    def _augmented(self, waveform: np.ndarray, *, speed: float, generator: np.random.Generator) -> np.ndarray:
+        if self._augment is None:
+            return waveform
+        if speed != 1.0:
+            waveform = change_speed(waveform, speed)
+        waveform = change_gain(waveform, gain_db=float(generator.uniform(-1.0, 1.0)) * self._augment.gain_db)
+        if generator.random() < self._augment.noise_probability:
+            snr_db = float(generator.uniform(*self._augment.noise_snr_db))
+            waveform = add_noise(waveform, snr_db=snr_db, generator=generator)
+        return waveform
+
+    def _reference(self, index: int, generator: np.random.Generator) -> np.ndarray:
+        """A crop of a clip of the same speaker and emotion (of the clip itself when it is the only one)."""
+        clip = self._clips[index]
+        alike = self._alike[(clip.speaker, clip.emotion)]
+        other = self._clips[alike[int(generator.integers(0, len(alike)))]]
+        slack = max(0.0, other.seconds - self._config.reference_seconds)
+        return self._crop(other, float(generator.uniform(0.0, 1.0)) * slack, self._config.reference_seconds)
+
+
+def mirror_columns(channel_names: Sequence[str]) -> np.ndarray | None:
+    """Column order of the mirrored face; None when the channels are not ARKit's (vertices, say)."""
+    if tuple(channel_names) != CHANNELS:
+        return None
+    return np.asarray(MIRROR_PERMUTATION)
+
+
+def _interpolated(motion: Float[np.ndarray, "frames channels"], position: np.ndarray) -> np.ndarray:
+    """Rows at fractional frame positions."""
+    position = np.minimum(position, len(motion) - 1)
+    lower = np.floor(position).astype(np.int64)
+    upper = np.minimum(lower + 1, len(motion) - 1)
+    share = (position - lower).astype(np.float32)[:, None]
+    return motion[lower] * (1.0 - share) + motion[upper] * share
+
+
+def _held_at_quietest(waveform: np.ndarray, motion: np.ndarray) -> np.ndarray:
+    """The pose of the quietest frame, held: what this face does when nothing is said."""
+    bounds = np.linspace(0, len(waveform), len(motion) + 1).astype(np.int64)[:-1]
+    energy = np.add.reduceat(np.square(waveform), np.minimum(bounds, len(waveform) - 1))
+    return np.repeat(motion[[int(np.argmin(energy))]], len(motion), axis=0)

@@ -1,0 +1,78 @@
+"""How long prediction takes: compute seconds over audio seconds, measured, never derived."""
+
+import dataclasses
+import itertools
+import statistics
+import time
+from collections.abc import Callable, Iterable
+
+import numpy as np
+import torch
+
+from diffusiontalker.audio import timebase
+from diffusiontalker.data import Clip
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Latency:
+    """Real-time factors of one system; below 1 is faster than real time."""
+
+    rtf: float
+    """Median over repeats."""
+    rtf_min: float
+    rtf_max: float
+    audio_seconds: float
+    """Length of the audio, given in one piece (batch 1)."""
+    repeats: int
+    """Timed runs, after one that is not counted."""
+    threads: int
+    """CPU threads PyTorch may use."""
+    device: str
+    """`cpu`, or the GPU's name where one is present."""
+
+
+def measure_rtf(predict: Callable[[], object], *, audio_seconds: float, repeats: int = 3) -> Latency:
+    """Times `predict` after one warm-up run; work queued on a GPU is waited for.
+
+    Raises:
+        ValueError: when there is nothing to time.
+    """
+    if audio_seconds <= 0 or repeats < 1:
+        raise ValueError(
+            f"rtf: got {audio_seconds} s of audio and {repeats} repeats, expected more than 0 and at least 1"
+        )
+    _timed(predict)
+    factors = [_timed(predict) / audio_seconds for _ in range(repeats)]
+    return Latency(
+        rtf=statistics.median(factors),
+        rtf_min=min(factors),
+        rtf_max=max(factors),
+        audio_seconds=audio_seconds,
+        repeats=repeats,
+        threads=torch.get_num_threads(),
+        device=torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+    )
+
+
+def joined_clip(clips: Iterable[Clip], *, seconds: float) -> Clip:
+    """One long clip with a still face: clips one after another, repeated as often as needed."""
+    clips = list(clips)
+    wanted = round(seconds * timebase.SAMPLE_RATE_HZ)
+    pieces, length = [], 0
+    for clip in itertools.cycle(clips):
+        if length >= wanted:
+            break
+        pieces.append(clip.waveform)
+        length += len(clip.waveform)
+    frames = timebase.motion_frames(wanted, motion_fps=clips[0].motion.fps)
+    still = np.zeros((frames, len(clips[0].motion.channel_names)), dtype=np.float32)
+    motion = dataclasses.replace(clips[0].motion, coefficients=still)
+    return dataclasses.replace(clips[0], clip_id="joined", waveform=np.concatenate(pieces)[:wanted], motion=motion)
+
+
+def _timed(predict: Callable[[], object]) -> float:
+    begin = time.perf_counter()
+    predict()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter() - begin

@@ -1,0 +1,24 @@
+"""Pictures for reports: the only place that knows matplotlib. Takes plain data, returns figures."""
+
+from matplotlib.figure import Figure
+
+from diffusiontalker.evaluation.plots.channels import draw_channel_bars
+from diffusiontalker.evaluation.plots.curves import CurvePanel, draw_curves, draw_variants
+from diffusiontalker.evaluation.plots.embeddings import EmbeddingPanel, draw_embeddings
+from diffusiontalker.evaluation.plots.faces import draw_face, draw_face_strip
+from diffusiontalker.evaluation.plots.style import render
+from diffusiontalker.evaluation.plots.training import draw_training
+
+__all__ = [
+    "CurvePanel",
+    "EmbeddingPanel",
+    "Figure",
+    "draw_channel_bars",
+    "draw_curves",
+    "draw_embeddings",
+    "draw_face",
+    "draw_face_strip",
+    "draw_training",
+    "draw_variants",
+    "render",
+]

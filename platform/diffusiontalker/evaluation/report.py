@@ -1,0 +1,167 @@
+"""The report: `report.json` for programs, one self-contained `report.html` for people, and its pictures as PNG."""
+
+import base64
+import dataclasses
+import json
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from diffusiontalker.config import publish_directory
+from diffusiontalker.evaluation.pictures import Picture
+
+FORMAT = "diffusiontalker-report"
+VERSION = 1
+
+_NOTHING = "\N{EN DASH}"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Report:
+    """A finished evaluation."""
+
+    directory: Path
+    """Folder with `report.json`, `report.html` and `plots/`."""
+    content: dict[str, Any]
+    """What `report.json` holds."""
+
+    def row(self, name: str, *, group: str | None = None) -> dict[str, Any]:
+        """The row called `name` in a group (the headline group when None).
+
+        Raises:
+            KeyError: when there is no such row.
+        """
+        rows = {row["name"]: row for row in self.rows(group)}
+        return rows[name]
+
+    def rows(self, group: str | None = None) -> list[dict[str, Any]]:
+        """All rows of a group (of the headline group when None).
+
+        Raises:
+            KeyError: when there is no such group.
+        """
+        by_name = {entry["name"]: entry["systems"] for entry in self.content["groups"]}
+        return by_name[group or self.content["headline_group"]]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Column:
+    """A column of the results table."""
+
+    field: str
+    heading: str
+    unit: str
+    meaning: str
+    form: str
+    better: str = ""
+    """`low`, `high`, `truth` (close to the truth's) or nothing."""
+    scale: float = 1.0
+
+
+COLUMNS = (
+    Column(field="mae", heading="MAE", unit="coefficient", form=".4f", better="low",
+           meaning="mean |prediction - truth| over all frames and channels"),
+    Column(field="jaw_open_r", heading="jawOpen r", unit="pooled", form=".3f", better="high",
+           meaning="correlation over all frames of all clips as one sequence"),
+    Column(field="jaw_open_r_clip", heading="jawOpen r", unit="per clip", form=".3f", better="high",
+           meaning="mean over clips of the correlation within the clip"),
+    Column(field="mouth_funnel_r", heading="funnel r", unit="pooled", form=".3f", better="high",
+           meaning="correlation over all frames of all clips as one sequence"),
+    Column(field="lve_mm", heading="LVE", unit="mm", form=".2f", better="low",
+           meaning="root of the mean over frames of the largest squared distance among lip vertices"),
+    Column(field="lve_m2", heading="LVE", unit="10⁻⁵ m²", form=".2f", better="low", scale=1e5,
+           meaning="mean over frames of the largest squared distance among lip vertices"),
+    Column(field="eve_m2", heading="EVE", unit="10⁻⁵ m²", form=".3f", better="low", scale=1e5,
+           meaning="the same among eyelid, brow and forehead vertices"),
+    Column(field="fdd", heading="FDD", unit="10⁻⁷ m²", form="+.2f", better="truth", scale=1e7,
+           meaning="upper-face dynamics of the truth minus the prediction's: positive means too still"),
+    Column(field="jitter", heading="jitter", unit="1/s³", form=".0f", better="truth",
+           meaning="mean |third difference| x fps³: roughness, to be as the truth's"),
+    Column(field="silence_closure", heading="silence", unit="lips closed", form=".0%", better="",
+           meaning="share of silent frames in which jawOpen - mouthClose is at most 0.05"),
+    Column(field="diversity_upper", heading="diversity", unit="upper face", form=".4f",
+           meaning="standard deviation over seeds, upper-face channels"),
+    Column(field="diversity_lips", heading="diversity", unit="lips", form=".4f",
+           meaning="standard deviation over seeds, lip and jaw channels"),
+    Column(field="num_steps", heading="steps", unit="", form="d", meaning="diffusion steps"),
+    Column(field="parameters", heading="parameters", unit="10⁶", form=".2f", scale=1e-6,
+           meaning="all parameters needed to predict"),
+    Column(field="file_bytes", heading="size", unit="MB", form=".1f", scale=1e-6, meaning="files needed to predict"),
+    Column(field="rtf", heading="RTF", unit="s per s", form=".3f",
+           meaning="real-time factor for one stream, below 1 is faster than real time"),
+)  # fmt: skip
+
+
+def write_report(report: Report, pictures: Sequence[Picture]) -> Report:
+    """Writes the folder in one step: it is there whole or not at all.
+
+    Raises:
+        ArtefactError: when the folder exists or cannot be written.
+    """
+    with publish_directory(report.directory) as folder:
+        plots = folder / "plots"
+        plots.mkdir()
+        for picture in pictures:
+            (plots / f"{picture.key}.png").write_bytes(picture.png["light"])
+        text = json.dumps(report.content, indent=2, ensure_ascii=False, allow_nan=False)
+        (folder / "report.json").write_text(text + "\n", encoding="utf-8")
+        (folder / "report.html").write_text(render_html(report, pictures), encoding="utf-8")
+    return report
+
+
+def render_html(report: Report, pictures: Sequence[Picture]) -> str:
+    """The page, with every picture inside it."""
+    template = resources.files(__package__).joinpath("report.html").read_text(encoding="utf-8")
+    environment = jinja2.Environment(
+        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+    )
+    environment.filters["base64"] = lambda content: base64.b64encode(content).decode()
+    environment.filters["pretty"] = lambda plain: json.dumps(plain, indent=2, ensure_ascii=False)
+    tables = [_table(group) for group in report.content["groups"]]
+    return environment.from_string(template).render(
+        content=report.content, pictures=pictures, columns=COLUMNS, tables=tables
+    )
+
+
+def _table(group: dict[str, Any]) -> dict[str, Any]:
+    """Columns that hold something, and rows of formatted cells with the best ones marked."""
+    rows = group["systems"]
+    columns = [column for column in COLUMNS if any(_cell(column, row) != _NOTHING for row in rows)]
+    best = {column.field: _best(column, rows) if column.better else set() for column in columns}
+    cells = {
+        row["name"]: [{"text": _cell(column, row), "best": row["name"] in best[column.field]} for column in columns]
+        for row in rows
+    }
+    described = [{"name": row["name"], "kind": row["kind"], "cells": cells[row["name"]]} for row in rows]
+    return {"columns": columns, "rows": described}
+
+
+def _cell(column: Column, row: dict[str, Any]) -> str:
+    value = row[column.field]
+    has_meaning = row["kind"] != "truth" or column.field in ("jitter", "silence_closure")
+    if value is None or not has_meaning:
+        return _NOTHING
+    return format(value if column.form == "d" else value * column.scale, column.form)
+
+
+def _best(column: Column, rows: Sequence[dict[str, Any]]) -> set[str]:
+    """Names of the rows whose printed number is the best one; several in a tie."""
+    compared = [row for row in rows if row["kind"] in ("talker", "control") and row[column.field] is not None]
+    if len(compared) < 2:
+        return set()
+    distance = {row["name"]: _distance(column, row) for row in compared}
+    winner = min(compared, key=lambda row: distance[row["name"]])
+    return {row["name"] for row in compared if _cell(column, row) == _cell(column, winner)}
+
+
+def _distance(column: Column, row: dict[str, Any]) -> float:
+    """What is to be small."""
+    value = row[column.field]
+    if column.better == "high":
+        return -value
+    if column.better == "truth":
+        return abs(value - row.get(f"{column.field}_truth", 0.0))
+    return value

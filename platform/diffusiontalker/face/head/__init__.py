@@ -1,0 +1,41 @@
+"""The built-in head: a human face made by code, with all 52 ARKit shapes.
+
+No scan, no other mesh stands behind it: outlines, relief and shapes are numbers in this folder.
+"""
+
+import functools
+
+import numpy as np
+
+from diffusiontalker.face.arkit import CHANNELS
+from diffusiontalker.face.head.colors import vertex_colors
+from diffusiontalker.face.head.coordinates import Coordinates
+from diffusiontalker.face.head.lower_face import lower_face_shapes
+from diffusiontalker.face.head.parts import build_parts
+from diffusiontalker.face.head.piece import joined
+from diffusiontalker.face.head.skin import build_skin
+from diffusiontalker.face.head.upper_face import upper_face_shapes
+from diffusiontalker.face.rig import Rig
+
+__all__ = ["builtin_rig"]
+
+_METRES_PER_CM = 0.01
+_SMALLEST_OFFSET_CM = 0.002
+
+
+@functools.cache
+def builtin_rig() -> Rig:
+    """The built-in head: deterministic, built in under a second, and kept."""
+    head = joined([build_skin(), build_parts()])
+    coordinates = Coordinates(head)
+    shapes = lower_face_shapes(coordinates) | upper_face_shapes(coordinates)
+    deltas = np.stack([shapes[name] for name in CHANNELS])
+    deltas[np.linalg.norm(deltas, axis=2) < _SMALLEST_OFFSET_CM] = 0.0
+    return Rig(
+        name="builtin head",
+        neutral=head.vertices * _METRES_PER_CM,
+        triangles=head.triangles,
+        shape_names=CHANNELS,
+        shape_deltas=deltas * _METRES_PER_CM,
+        colors=vertex_colors(head),
+    )

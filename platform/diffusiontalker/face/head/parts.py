@@ -1,0 +1,148 @@
+"""What is not skin: eyeballs, brows, teeth, tongue and ears of the built-in head (cm, see `surface`)."""
+
+import numpy as np
+
+from diffusiontalker.face.head import surface
+from diffusiontalker.face.head.piece import Kind, Piece, joined, make_piece, mirrored, strip_triangles
+
+# Polar angles of the eyeball's rings; close pairs make sharp borders of pupil and iris.
+_EYE_POLAR_DEG = (0.0, 9.5, 10.5, 17.0, 23.5, 25.5, 34.0, 45.0, 60.0, 78.0, 100.0)
+_EYE_SEGMENTS = 32
+PUPIL_DEG, IRIS_DEG = 10.0, 24.5
+GLINT_DEPTH = -1.0
+"""`Piece.depth` of the glint on the eye."""
+
+_TEETH_PER_ARCH, _SAMPLES_PER_TOOTH = 12, 4
+_EAR_SEGMENTS = 28
+
+_HAIRLINE_DEG = np.array([0.0, 20.0, 38.0, 52.0, 64.0, 74.0, 84.0, 92.0, 104.0, 118.0, 132.0, 150.0, 180.0])
+_HAIRLINE_Y = np.array([7.0, 7.15, 6.9, 5.6, 3.4, 1.2, 0.2, 1.6, 2.4, 0.6, -3.0, -5.2, -5.6])
+
+
+def build_parts() -> Piece:
+    """All parts of both sides as one piece."""
+    sides = [part for left in (_left_eyeball(), _left_brow(), _left_ear()) for part in (left, mirrored(left))]
+    return joined([*sides, _teeth(upper=True), _teeth(upper=False), _tongue(), _hair()])
+
+
+def _left_eyeball() -> Piece:
+    polar, turn = np.meshgrid(np.radians(_EYE_POLAR_DEG), 2 * np.pi * np.arange(_EYE_SEGMENTS) / _EYE_SEGMENTS,
+                              indexing="ij")  # fmt: skip
+    direction = np.stack([np.sin(polar) * np.cos(turn), np.sin(polar) * np.sin(turn), np.cos(polar)], axis=-1)
+    ball = make_piece(
+        surface.EYE_CENTER + surface.EYE_RADIUS * direction.reshape(-1, 3),
+        strip_triangles(len(_EYE_POLAR_DEG), _EYE_SEGMENTS, closed=True),
+        kind=Kind.EYEBALL,
+        depth=np.degrees(polar).reshape(-1),
+    )
+    return joined([ball, _glint()])
+
+
+def _glint() -> Piece:
+    """A small bright disc on the cornea: eyes without a reflection look dead."""
+    turn = 2 * np.pi * np.arange(10) / 10
+    flat = np.concatenate([[[0.0, 0.0]], 0.085 * np.stack([np.cos(turn), np.sin(turn)], axis=1)]) + [-0.22, 0.26]
+    depth = np.sqrt((surface.EYE_RADIUS + 0.015) ** 2 - (flat**2).sum(axis=1))
+    rim = np.arange(1, 11)
+    fan = np.stack([np.zeros(10, dtype=int), rim, np.roll(rim, -1)], axis=1)
+    vertices = surface.EYE_CENTER + np.column_stack([flat, depth])
+    return make_piece(vertices, fan, kind=Kind.EYEBALL, depth=np.full(11, GLINT_DEPTH))
+
+
+def _left_brow() -> Piece:
+    along, across = np.meshgrid(np.linspace(0, 1, 22), np.linspace(1, -1, 7))
+    x = 1.05 + 4.1 * along + 0.12 * across * (1 - along)
+    middle = 2.52 + 0.52 * np.sin(np.pi * np.clip(along * 0.72, 0, 1)) ** 1.4 - 0.42 * along**3
+    half_width = 0.34 * np.minimum(1, 0.55 + 3 * along) * (1 - 0.80 * along**1.6)
+    y = middle + half_width * across
+    depth = surface.skin_depth(x.ravel(), y.ravel()) + 0.02 + 0.10 * (1 - across.ravel() ** 2)
+    fade = np.clip(1.15 - np.abs(across) ** 3, 0, 1) * np.clip(along * 9 + 0.25, 0, 1) * np.clip((1 - along) * 8 + 0.2, 0, 1)
+    return make_piece(np.column_stack([x.ravel(), y.ravel(), depth]), strip_triangles(7, 22), kind=Kind.BROW,
+                      shade=fade.ravel())  # fmt: skip
+
+
+def _teeth(*, upper: bool) -> Piece:
+    """An arch of teeth: rows from the gum over the cutting edge to the back."""
+    columns = _TEETH_PER_ARCH * _SAMPLES_PER_TOOTH + 1
+    place = np.linspace(-1, 1, columns)
+    x = 2.25 * np.sin(place * 1.25) / np.sin(1.25)
+    within = np.abs(((place + 1) / 2 * _TEETH_PER_ARCH) % 1.0 - 0.5) * 2  # 1 between teeth, 0 in the middle of one
+    gap = within**6
+    front = (8.98 if upper else 8.78) - 0.40 * x**2
+    edge = np.where(gap > 0.5, 0.10 if upper else 0.04, 0.0) + 0.10 * np.abs(place) ** 2
+    sign = 1.0 if upper else -1.0
+    edge_y = surface.MOUTH_Y + (-0.34 if upper else -0.26)
+    rows = (  # height above the edge, set back, shade
+        (1.35, -0.12, 0.35), (1.02, -0.02, 0.55), (0.92, 0.0, 1.0), (0.45, 0.03, 1.0), (0.06, -0.01, 1.0),
+        (0.0, -0.10, 0.95), (0.5, -0.42, 0.7),
+    )  # fmt: skip
+    vertices = [np.column_stack([x, edge_y + sign * (height + edge * (1 - height / 1.4)), front + back - 0.07 * gap])
+                for height, back, _ in rows]  # fmt: skip
+    shade = np.concatenate([np.where(gap > 0.5, 0.72, 1.0) * tone for *_, tone in rows])
+    triangles = strip_triangles(len(rows), columns)
+    return make_piece(np.concatenate(vertices), triangles if upper else triangles[:, ::-1],
+                      kind=Kind.UPPER_TEETH if upper else Kind.LOWER_TEETH, shade=shade)  # fmt: skip
+
+
+def _tongue() -> Piece:
+    """Rings from the root to the tip of a flat, rounded body."""
+    share = np.array([0.0, 0.15, 0.3, 0.45, 0.6, 0.72, 0.82, 0.9, 0.96, 1.0])
+    turn = 2 * np.pi * np.arange(18) / 18
+    width = 1.75 * np.sqrt(np.maximum(1 - (0.15 + 0.85 * share) ** 3.2, 0.0004))
+    height = 0.50 * np.sqrt(np.maximum(1 - (0.2 + 0.8 * share) ** 4, 0.0004))
+    middle_y = surface.MOUTH_Y - 0.95 + 0.15 * np.sin(np.pi * share)
+    z = 4.6 + 3.85 * share
+    groove = 0.12 * np.exp(-((np.cos(turn) / 0.3) ** 2)) * (np.sin(turn) > 0)
+    x = width[:, None] * np.cos(turn)
+    y = middle_y[:, None] + height[:, None] * (np.sign(np.sin(turn)) * np.abs(np.sin(turn)) ** 0.8 - groove)
+    vertices = np.stack([x, y, np.broadcast_to(z[:, None], x.shape)], axis=-1).reshape(-1, 3)
+    triangles = strip_triangles(len(share), len(turn), closed=True)
+    shade = np.repeat(0.8 + 0.2 * share, len(turn))
+    return make_piece(vertices, triangles[:, ::-1], kind=Kind.TONGUE, depth=np.repeat(share, len(turn)), shade=shade)
+
+
+def _left_ear() -> Piece:
+    """Closed curves from behind the ear over its rim into the hollow, on a plate that stands off the head."""
+    turn = 2 * np.pi * np.arange(_EAR_SEGMENTS) / _EAR_SEGMENTS
+    up = 2.95 * np.sin(turn)
+    back = np.cos(turn) * (1.50 + 0.38 * np.sin(turn)) - 0.10 * np.cos(2 * turn)
+    layers = (  # scale, outwards, shade
+        (0.70, -0.75, 0.8), (0.94, -0.05, 0.9), (1.00, 0.22, 1.0), (0.98, 0.40, 1.0), (0.92, 0.46, 1.0),
+        (0.85, 0.38, 0.95), (0.76, 0.20, 0.86), (0.66, 0.26, 0.95), (0.56, 0.34, 1.0), (0.46, 0.18, 0.92),
+        (0.36, -0.20, 0.78), (0.20, -0.42, 0.6), (0.02, -0.5, 0.55),
+    )  # fmt: skip
+    lean = np.radians(10)
+    vertices, shades = [], []
+    for scale, outwards, shade in layers:
+        q, p = up * scale - 0.25 * (1 - scale), back * scale - 0.35 * (1 - scale)
+        p, q = p * np.cos(lean) + q * np.sin(lean), q * np.cos(lean) - p * np.sin(lean)
+        fixed = 0.35 + 0.65 * np.clip((p + 1.6) / 1.6, 0, 1)
+        stand_off = 0.24 * np.clip(p + 1.4, 0, None)
+        lobe = -0.15 * np.clip(-q - 1.0, 0, None)
+        x = 6.72 + outwards * fixed + stand_off + lobe
+        vertices.append(np.column_stack([x, -0.55 + q, -0.9 - p]))
+        shades.append(np.full(_EAR_SEGMENTS, shade))
+    triangles = strip_triangles(len(layers), _EAR_SEGMENTS, closed=True)
+    return make_piece(np.concatenate(vertices), triangles[:, ::-1], kind=Kind.EAR, shade=np.concatenate(shades))
+
+
+def _hair() -> Piece:
+    """Short hair: a cap over the skull that ends in a crisp hairline."""
+    columns, rows = 72, 15
+    azimuth = -np.pi + 2 * np.pi * np.arange(columns) / columns
+    hairline = surface.cubic_interpolation(_HAIRLINE_DEG, _HAIRLINE_Y, np.degrees(np.abs(azimuth)))
+    stations = np.linspace(0.05, surface.NUM_STATIONS - 1, 400)
+    lowest = np.empty(columns)
+    for column, angle in enumerate(azimuth):
+        height = surface.loft(np.full(400, angle), stations)[:, 1]
+        lowest[column] = np.interp(-hairline[column], -height, stations)
+    share = np.linspace(0.0, 1.0, rows) ** 0.9
+    station = 0.02 + share[:, None] * (lowest - 0.02)[None, :]
+    turn = np.broadcast_to(azimuth, station.shape)
+    skull = surface.loft(turn.ravel(), station.ravel())
+    strand = 0.5 + 0.5 * np.sin(37.0 * turn + 3.0 * np.sin(5.0 * turn)) * np.sin(23.0 * turn + share[:, None] * 2.0)
+    thickness = (0.78 + 0.10 * strand) * (1 - share[:, None] ** 5) + 0.03
+    normals = skull / [6.0, 7.5, 8.0] ** np.array(2)
+    normals /= np.linalg.norm(normals, axis=1, keepdims=True)
+    return make_piece(skull + thickness.reshape(-1, 1) * normals, strip_triangles(rows, columns, closed=True),
+                      kind=Kind.HAIR, shade=(0.85 + 0.3 * strand).ravel())  # fmt: skip

@@ -1,0 +1,161 @@
+"""The bare surface of the built-in head: a loft through three outlines, and the relief of the face on it.
+
+Centimetres; origin midway between the ears, Y up, Z out of the face, the character's left at +X. A point of the loft
+is addressed by (azimuth, station): azimuth 0 in front, pi/2 at the left ear, pi behind; station 0 at the crown, growing
+downwards. All numbers were modelled for this project by eye on the proportions that drawing lessons teach.
+"""
+
+import numpy as np
+from jaxtyping import Float
+
+# One row per station: front (y, z), side (half width, y, z), back (y, z), roundness of the front quarter.
+_STATIONS = np.array([
+    # front          side                    back             round
+    (11.80, 0.00,    0.00, 11.80, 0.00,      11.80, 0.00,     2.0),
+    (11.50, 2.70,    2.60, 11.40, -0.60,     11.20, -3.80,    2.0),
+    (10.55, 5.40,    4.75, 10.35, -0.80,     9.60, -6.60,     2.05),
+    (8.85, 7.50,     6.30, 8.50, -1.00,      7.20, -8.60,     2.1),
+    (6.60, 8.80,     7.05, 6.20, -1.00,      4.60, -9.50,     2.2),
+    (4.40, 9.35,     7.25, 3.90, -0.80,      2.00, -9.65,     2.3),
+    (2.60, 9.55,     7.15, 2.10, -0.50,      0.00, -9.30,     2.35),
+    (1.00, 9.20,     6.95, 0.50, -0.20,      -1.80, -8.60,    2.3),
+    (-1.00, 9.30,    6.75, -1.20, 0.00,      -3.40, -7.70,    2.2),
+    (-3.00, 9.50,    6.50, -2.70, 0.20,      -4.80, -6.90,    2.1),
+    (-4.60, 9.65,    6.20, -4.00, 0.30,      -6.00, -6.35,    2.0),
+    (-6.00, 9.55,    5.88, -5.00, 0.30,      -7.00, -6.00,    1.95),
+    (-7.40, 9.20,    5.50, -5.90, 0.15,      -7.90, -5.85,    1.88),
+    (-8.80, 9.15,    5.08, -6.65, -0.10,     -8.70, -5.80,    1.80),
+    (-9.90, 8.70,    4.70, -7.25, -0.50,     -9.40, -5.80,    1.78),
+    (-10.50, 7.40,   4.45, -7.90, -0.95,     -10.10, -5.85,   1.80),
+    (-10.85, 5.50,   4.32, -8.80, -1.30,     -10.80, -5.95,   1.85),
+    (-11.50, 3.90,   4.32, -10.20, -1.50,    -11.60, -6.10,   1.95),
+    (-13.00, 3.30,   4.50, -12.40, -1.60,    -13.00, -6.35,   2.0),
+    (-14.60, 3.40,   5.00, -14.60, -1.60,    -14.60, -6.70,   2.0),
+])  # fmt: skip
+NUM_STATIONS = len(_STATIONS)
+
+EYE_CENTER = np.array([3.15, 0.75, 7.55])
+"""Middle of the left eyeball; the right one is its mirror image."""
+EYE_RADIUS = 1.32
+LID_RADIUS = 1.50
+
+MOUTH_HALF_WIDTH = 2.55
+MOUTH_Y = -5.85
+
+
+def loft(azimuth: Float[np.ndarray, " points"], station: Float[np.ndarray, " points"]) -> Float[np.ndarray, "points 3"]:
+    """Points of the smooth head: no nose, no eye sockets, no lips."""
+    front_y, front_z, width, side_y, side_z, back_y, back_z, roundness = _interpolated_stations(station)
+    sine, cosine = np.sin(azimuth), np.cos(azimuth)
+    in_front = cosine >= 0
+    power = 2.0 / np.where(in_front, roundness, 2.0)
+    across = np.sign(sine) * np.abs(sine) ** power
+    along = np.abs(cosine) ** power
+    depth = np.where(in_front, front_z, back_z)
+    height = np.where(in_front, front_y, back_y)
+    share = np.abs(cosine) ** 1.6
+    return np.stack([width * across, side_y + (height - side_y) * share, side_z + (depth - side_z) * along], axis=1)
+
+
+def chart(x: Float[np.ndarray, " points"], y: Float[np.ndarray, " points"]) -> tuple[np.ndarray, np.ndarray]:
+    """(azimuth, station) of the points of the front half that are seen at (x, y): the inverse of `loft`, by Newton."""
+    azimuth = np.arcsin(np.clip(x / 7.5, -0.95, 0.95))
+    station = np.interp(-y, -_STATIONS[:, 0], np.arange(NUM_STATIONS, dtype=float))
+    step = 1e-4
+    for _ in range(12):
+        here = loft(azimuth, station)
+        along_azimuth = (loft(azimuth + step, station) - here) / step
+        along_station = (loft(azimuth, station + step) - here) / step
+        missing = np.stack([x, y], axis=1) - here[:, :2]
+        determinant = along_azimuth[:, 0] * along_station[:, 1] - along_azimuth[:, 1] * along_station[:, 0]
+        determinant = np.where(np.abs(determinant) < 1e-6, 1e-6, determinant)
+        turn = (missing[:, 0] * along_station[:, 1] - missing[:, 1] * along_station[:, 0]) / determinant
+        descend = (along_azimuth[:, 0] * missing[:, 1] - along_azimuth[:, 1] * missing[:, 0]) / determinant
+        azimuth = np.clip(azimuth + np.clip(turn, -0.3, 0.3), -1.45, 1.45)
+        station = np.clip(station + np.clip(descend, -1.0, 1.0), 0.05, NUM_STATIONS - 1.0)
+    return azimuth, station
+
+
+def bare_depth(x: Float[np.ndarray, " points"], y: Float[np.ndarray, " points"]) -> Float[np.ndarray, " points"]:
+    """z of the smooth head in front, at frontal positions (x, y)."""
+    return loft(*chart(x, y))[:, 2]
+
+
+def relief(x: Float[np.ndarray, " points"], y: Float[np.ndarray, " points"]) -> Float[np.ndarray, " points"]:
+    """What the face adds to the smooth head, in z: sockets, brow ridge, nose, cheekbones, muzzle, chin."""
+    side = np.abs(x)
+    total = (
+        -0.95 * _hill(side, y, (3.0, 1.15), (1.7, 0.95))
+        - 0.35 * _hill(side, y, (1.55, 0.9), (0.7, 0.9))
+        + 0.22 * _hill(side, y, (3.1, -0.75), (1.6, 0.6))
+        + 0.34 * _hill(side, y, (2.6, 2.75), (2.2, 0.62))
+        + 0.30 * _hill(side, y, (0.0, 2.9), (1.2, 0.8))
+        + 0.42 * _hill(side, y, (4.5, -1.3), (1.5, 1.2))
+        - 0.42 * _hill(side, y, (4.6, -4.6), (1.5, 1.9))
+        + 0.55 * _hill(side, y, (0.0, MOUTH_Y + 0.2), (2.7, 1.75))
+        - 0.42 * _hill(side, y, (0.0, -7.35), (1.7, 0.5))
+        + 0.55 * _hill(side, y, (0.0, -8.9), (1.35, 0.95))
+        - 0.16 * _hill(side, y, (0.0, -4.35), (0.30, 0.62))
+        + 0.10 * _hill(side, y, (0.48, -4.45), (0.22, 0.62))
+    )
+    fold_x = 1.75 + 0.30 * (-3.0 - y)
+    fold = np.exp(-(((side - fold_x) / 0.45) ** 2)) * np.exp(-(((y + 4.0) / 1.0) ** 2))
+    return total - 0.17 * fold + nose(side, y)
+
+
+def nose(side: Float[np.ndarray, " points"], y: Float[np.ndarray, " points"]) -> Float[np.ndarray, " points"]:
+    """The nose alone: bridge, tip and wings as a height over the face; `side` is |x|."""
+    ridge_y = np.array([2.8, 1.9, 1.0, 0.0, -1.0, -2.0, -2.6, -3.0, -3.35, -3.7, -4.1, -4.6])
+    ridge_z = np.array([0.0, 0.18, 0.42, 0.95, 1.50, 2.05, 2.25, 2.10, 1.40, 0.45, 0.08, 0.0])
+    ridge_w = np.array([0.9, 0.85, 0.85, 0.98, 1.12, 1.22, 1.25, 1.20, 1.00, 0.90, 0.80, 0.8])
+    position = np.clip(-y, -ridge_y[0], -ridge_y[-1])
+    height = cubic_interpolation(-ridge_y, ridge_z, position)
+    width = cubic_interpolation(-ridge_y, ridge_w, position)
+    bridge = height * np.exp(-((side / width) ** 2) * 0.9) * np.where((y < ridge_y[0]) & (y > ridge_y[-1]), 1.0, 0.0)
+    tip = 0.32 * _hill(side, y, (0.0, -2.65), (0.62, 0.55))
+    wing = 0.92 * _hill(side, y, (1.32, -2.95), (0.48, 0.50)) - 0.14 * _hill(side, y, (0.80, -2.75), (0.22, 0.5))
+    return bridge + tip + wing
+
+
+def skin_depth(
+    x: Float[np.ndarray, " points"], y: Float[np.ndarray, " points"], *, bare: Float[np.ndarray, " points"] | None = None
+) -> Float[np.ndarray, " points"]:
+    """z of the skin in front: smooth head + relief, with the lids draped over the eyeballs (no lips).
+
+    `bare` saves the work of `bare_depth` where it is known.
+    """
+    skin = (bare_depth(x, y) if bare is None else bare) + relief(x, y)
+    offset_x, offset_y = np.abs(x) - EYE_CENTER[0], y - EYE_CENTER[1]
+    squared = LID_RADIUS**2 - offset_x**2 - offset_y**2
+    ball = EYE_CENTER[2] + np.where(squared > 0, np.sqrt(np.maximum(squared, 0)), squared)
+    return soft_maximum(skin, ball, 0.7)
+
+
+def soft_maximum(first: np.ndarray, second: np.ndarray, width: float) -> np.ndarray:
+    """The larger of two heights, with the edge where they cross rounded over about `width`."""
+    overlap = np.maximum(width - np.abs(first - second), 0.0) / width
+    return np.maximum(first, second) + overlap**2 * width / 4
+
+
+def cubic_interpolation(
+    knots: Float[np.ndarray, " knots"], values: Float[np.ndarray, " knots"], at: Float[np.ndarray, " points"]
+) -> Float[np.ndarray, " points"]:
+    """Catmull-Rom (cubic Hermite, central differences) through `values` at increasing `knots`; ends held."""
+    slopes = np.gradient(values, knots)
+    cell = np.clip(np.searchsorted(knots, at, side="right") - 1, 0, len(knots) - 2)
+    width = knots[cell + 1] - knots[cell]
+    share = np.clip((at - knots[cell]) / width, 0.0, 1.0)
+    square, cube = share**2, share**3
+    return (
+        (2 * cube - 3 * square + 1) * values[cell] + (cube - 2 * square + share) * width * slopes[cell]
+        + (3 * square - 2 * cube) * values[cell + 1] + (cube - square) * width * slopes[cell + 1]
+    )  # fmt: skip
+
+
+def _interpolated_stations(station: np.ndarray) -> list[np.ndarray]:
+    knots = np.arange(NUM_STATIONS, dtype=float)
+    return [cubic_interpolation(knots, column, station) for column in _STATIONS.T]
+
+
+def _hill(x: np.ndarray, y: np.ndarray, center: tuple[float, float], widths: tuple[float, float]) -> np.ndarray:
+    return np.exp(-(((x - center[0]) / widths[0]) ** 2) - ((y - center[1]) / widths[1]) ** 2)

@@ -1,0 +1,193 @@
+"""`Rig`: a neutral head and one offset per ARKit shape; turns coefficients into vertices.
+
+Metres, Y up, Z out of the face, and the character's left at +X. Where rigs come from is not known here:
+`face.head` builds one, `face.rig_files` reads them.
+"""
+
+import dataclasses
+import functools
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from diffusiontalker.face.arkit import CHANNELS
+from diffusiontalker.face.motion import MotionClip
+
+LIP_SHAPES = ("mouthRollLower", "mouthRollUpper", "mouthFunnel", "mouthPucker")
+"""Shapes whose motion is concentrated in the lips proper: they tell where the lips of an unknown mesh are."""
+
+UPPER_FACE_SHAPES = (
+    "browDownLeft", "browDownRight", "browInnerUp", "browOuterUpLeft", "browOuterUpRight",
+    "eyeBlinkLeft", "eyeBlinkRight", "eyeSquintLeft", "eyeSquintRight", "eyeWideLeft", "eyeWideRight",
+)  # fmt: skip
+"""Shapes that move eyelids, brows and forehead skin (gaze is left out: it turns eyeballs)."""
+
+_LIP_SHARE = 0.7
+_LIP_SHAPES_NEEDED = 2
+_UPPER_FACE_SHARE = 0.3
+
+
+class RigError(ValueError):
+    """A rig that cannot be used; the message names the file, what is wrong with it and what to do."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Rig:
+    """A head that ARKit coefficients move: vertices = neutral + sum of coefficient x shape.
+
+    Raises:
+        RigError: when arrays do not fit together, a value is not finite, or a shape is unknown or given twice.
+    """
+
+    name: str
+    """Name for reports and files."""
+    neutral: np.ndarray
+    """(vertices, 3) float32, metres: the face at rest."""
+    triangles: np.ndarray
+    """(triangles, 3) int32 vertex indices, counter-clockwise seen from outside."""
+    shape_names: tuple[str, ...]
+    """ARKit names of the shapes, each at most once."""
+    shape_deltas: np.ndarray
+    """(shapes, vertices, 3) float32, metres: offsets at coefficient 1."""
+    colors: np.ndarray | None = None
+    """(vertices, 3) float32 sRGB in [0, 1], or None for plain skin."""
+    lip_vertices: np.ndarray = dataclasses.field(default=None)  # type: ignore[assignment]
+    """Indices of the lips (for LVE); None: found by `find_lip_vertices`."""
+    upper_face_vertices: np.ndarray = dataclasses.field(default=None)  # type: ignore[assignment]
+    """Indices of eyelids, brows and forehead (for EVE and FDD); None: found by `find_upper_face_vertices`."""
+
+    def __post_init__(self) -> None:
+        """Checks that the arrays fit together and derives the regions that were not given."""
+        place = f"rig '{self.name}'"
+        _store(self, "neutral", np.float32)
+        _store(self, "triangles", np.int32)
+        _store(self, "shape_deltas", np.float32)
+        count = len(self.neutral)
+        _require(self.neutral.ndim == 2 and self.neutral.shape[1] == 3 and count > 0,
+                 f"{place}: neutral has shape {self.neutral.shape}, expected (vertices, 3)")  # fmt: skip
+        _require(self.shape_deltas.shape == (len(self.shape_names), count, 3),
+                 f"{place}: shape offsets are {self.shape_deltas.shape}, expected {(len(self.shape_names), count, 3)}: "
+                 "one (vertices, 3) block per shape name, all with the neutral's vertices")  # fmt: skip
+        _require(self.triangles.ndim == 2 and self.triangles.shape[1] == 3 and len(self.triangles) > 0,
+                 f"{place}: triangles have shape {self.triangles.shape}, expected (triangles, 3) with at least one")  # fmt: skip
+        _require(self.triangles.min() >= 0 and self.triangles.max() < count,
+                 f"{place}: triangles use vertices {self.triangles.min()} to {self.triangles.max()}, "
+                 f"but there are {count} (0 to {count - 1})")  # fmt: skip
+        for array, what in ((self.neutral, "neutral"), (self.shape_deltas, "shape offsets")):
+            _require(bool(np.isfinite(array).all()), f"{place}: {what} hold NaN or infinite values; export them again")
+        unknown = [name for name in self.shape_names if name not in CHANNELS]
+        _require(not unknown, f"{place}: {', '.join(unknown)} are not ARKit shape names such as jawOpen")
+        twice = sorted({name for name in self.shape_names if self.shape_names.count(name) > 1})
+        _require(not twice, f"{place}: shapes given twice: {', '.join(twice)}; keep one of each")
+        if self.colors is not None:
+            _store(self, "colors", np.float32)
+            _require(self.colors.shape == self.neutral.shape,
+                     f"{place}: colors have shape {self.colors.shape}, expected {self.neutral.shape}")  # fmt: skip
+        if self.lip_vertices is None:
+            object.__setattr__(self, "lip_vertices", find_lip_vertices(self.shape_names, self.shape_deltas))
+        if self.upper_face_vertices is None:
+            upper = find_upper_face_vertices(self.shape_names, self.shape_deltas)
+            object.__setattr__(self, "upper_face_vertices", upper)
+        for field in ("lip_vertices", "upper_face_vertices"):
+            _store(self, field, np.int64)
+            indices = getattr(self, field)
+            _require(indices.ndim == 1 and (not len(indices) or (indices.min() >= 0 and indices.max() < count)),
+                     f"{place}: {field} must be indices between 0 and {count - 1}")  # fmt: skip
+
+    @property
+    def num_vertices(self) -> int:
+        """Number of vertices."""
+        return len(self.neutral)
+
+    @property
+    def missing_shapes(self) -> tuple[str, ...]:
+        """ARKit shapes this rig lacks: their coefficients have no effect."""
+        return tuple(name for name in CHANNELS if name not in self.shape_names)
+
+    def vertices(
+        self, motion: MotionClip | np.ndarray, *, only: Int[np.ndarray, " chosen"] | None = None
+    ) -> Float[np.ndarray, "frames chosen 3"]:
+        """The moving head, in metres.
+
+        Needs 12 bytes per frame and vertex: for long clips ask for a region by `only`, or pass a few frames at a time.
+
+        Args:
+            motion: a clip (matched by name; a channel without a shape and a shape without a channel do nothing)
+                or coefficients (frames, 52) in the order of `arkit.CHANNELS`.
+            only: indices of the vertices wanted (such as `lip_vertices`); all when None.
+
+        Raises:
+            RigError: when a bare array has not 52 columns.
+        """
+        if isinstance(motion, MotionClip):
+            coefficients, names = motion.coefficients, motion.channel_names
+        else:
+            coefficients, names = np.asarray(motion, dtype=np.float32), CHANNELS
+            _require(coefficients.ndim == 2 and coefficients.shape[1] == len(CHANNELS),
+                     f"rig '{self.name}': bare coefficients have shape {coefficients.shape}, expected "
+                     f"(frames, {len(CHANNELS)}) in the order of arkit.CHANNELS; pass a MotionClip otherwise")  # fmt: skip
+        used = [name for name in self.shape_names if name in names]
+        shapes = self.shape_deltas[[self.shape_names.index(name) for name in used]]
+        neutral, shapes = (self.neutral, shapes) if only is None else (self.neutral[only], shapes[:, only])
+        weights = coefficients[:, [names.index(name) for name in used]]
+        posed = weights @ shapes.reshape(len(used), -1)
+        posed += neutral.reshape(-1)
+        return posed.reshape(len(coefficients), -1, 3)
+
+    @functools.cached_property
+    def normals(self) -> Float[np.ndarray, "vertices 3"]:
+        """Unit normals of the neutral face."""
+        return vertex_normals(self.neutral, self.triangles)
+
+
+def find_lip_vertices(
+    shape_names: tuple[str, ...], shape_deltas: Float[np.ndarray, "shapes vertices 3"]
+) -> Int[np.ndarray, " chosen"]:
+    """The lips proper of an unknown mesh.
+
+    Rule: a vertex belongs to the lips when at least two of `LIP_SHAPES` move it by 70 % or more of that shape's largest
+    offset (one suffices where the rig has only one of them). Without any of them nothing is found.
+    """
+    moved = _relative_motion(shape_names, shape_deltas, LIP_SHAPES) >= _LIP_SHARE
+    return np.nonzero(moved.sum(axis=0) >= min(_LIP_SHAPES_NEEDED, max(1, len(moved))))[0]
+
+
+def find_upper_face_vertices(
+    shape_names: tuple[str, ...], shape_deltas: Float[np.ndarray, "shapes vertices 3"]
+) -> Int[np.ndarray, " chosen"]:
+    """Eyelids, brows and forehead of an unknown mesh.
+
+    Rule: a vertex belongs to the upper face when any of `UPPER_FACE_SHAPES` moves it by 30 % or more of that shape's
+    largest offset. Without any of them nothing is found.
+    """
+    moved = _relative_motion(shape_names, shape_deltas, UPPER_FACE_SHAPES) >= _UPPER_FACE_SHARE
+    return np.nonzero(moved.any(axis=0))[0]
+
+
+def vertex_normals(
+    vertices: Float[np.ndarray, "vertices 3"], triangles: Int[np.ndarray, "triangles 3"]
+) -> Float[np.ndarray, "vertices 3"]:
+    """Unit normals, the area-weighted mean of the triangles round each vertex; +Z where there is none."""
+    first, second, third = (vertices[triangles[:, corner]].astype(np.float64) for corner in range(3))
+    faces = np.cross(second - first, third - first)
+    corners = triangles.reshape(-1)
+    totals = [np.bincount(corners, np.repeat(faces[:, axis], 3), minlength=len(vertices)) for axis in range(3)]
+    normals = np.stack(totals, axis=1)
+    lengths = np.linalg.norm(normals, axis=1, keepdims=True)
+    unit = normals / np.where(lengths > 0, lengths, 1.0)
+    return np.where(lengths > 0, unit, (0.0, 0.0, 1.0)).astype(np.float32)
+
+
+def _relative_motion(names: tuple[str, ...], deltas: np.ndarray, wanted: tuple[str, ...]) -> np.ndarray:
+    """(shapes found, vertices): length of each offset over the largest of its shape."""
+    lengths = np.linalg.norm(deltas[[names.index(name) for name in wanted if name in names]], axis=2)
+    return lengths / np.maximum(lengths.max(axis=1, keepdims=True), 1e-9)
+
+
+def _store(rig: Rig, field: str, dtype: type) -> None:
+    object.__setattr__(rig, field, np.ascontiguousarray(getattr(rig, field), dtype=dtype))
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise RigError(message)

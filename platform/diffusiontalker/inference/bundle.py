@@ -1,0 +1,313 @@
+"""The bundle: a folder that holds everything needed to animate, and the proof that it is whole.
+
+    config.json               format, network configuration, names, frame rate, sampling defaults
+    model.safetensors         weights
+    prototypes.safetensors    identity and emotion prototypes, one row per name in config.json
+    statistics.json           mean and scale of every motion channel, by name
+    card.json, README.md      the model card, for programs and for people
+    manifest.json             bytes and SHA-256 of every file, written last, checked at load
+
+Knows nothing about how a bundle is used.
+"""
+
+import dataclasses
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+import torch
+
+from diffusiontalker.config import ConfigError, from_plain, publish_directory, sha256_of, to_plain
+from diffusiontalker.inference.model_card import render_card
+from diffusiontalker.models import Talker, TalkerConfig
+
+FORMAT = "diffusiontalker-bundle"
+VERSION = 1
+MANIFEST_NAME = "manifest.json"
+
+_PROTOTYPES = ("personalizer.identity_prototypes", "personalizer.emotion_prototypes")
+_STATISTICS = ("statistics.mean", "statistics.scale")
+_MODEL_FILES = ("config.json", "model.safetensors", "prototypes.safetensors", "statistics.json")
+_CARD_FILES = ("card.json", "README.md")
+
+
+class BundleError(ValueError):
+    """A bundle that cannot be saved, read or trusted; the message names the file."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class SamplingConfig:
+    """How a bundle is sampled unless the caller says otherwise."""
+
+    num_steps: int = 16
+    """DDIM steps."""
+    temperature: float = 1.0
+    """Scale of the initial noise: 0 gives the same, most likely motion for every seed, 1 the learnt variety."""
+    guidance_scale: float = 1.0
+    """Classifier-free guidance; 1 is none."""
+
+    def __post_init__(self) -> None:
+        """Checks ranges."""
+        if self.num_steps < 1:
+            raise ValueError(f"num_steps is {self.num_steps}, expected at least 1")
+        if not 0 <= self.temperature <= 10:
+            raise ValueError(f"temperature is {self.temperature}, expected 0 to 10")
+        if not 0 <= self.guidance_scale <= 20:
+            raise ValueError(f"guidance_scale is {self.guidance_scale}, expected 0 to 20")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class _BundleConfig:
+    """What `config.json` holds besides its format and version."""
+
+    talker: TalkerConfig
+    speakers: tuple[str, ...]
+    emotions: tuple[str, ...]
+    channel_names: tuple[str, ...]
+    motion_fps: float
+    sampling: SamplingConfig
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class _FileEntry:
+    """What the manifest says about one file."""
+
+    sha256: str
+    bytes: int
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class _Manifest:
+    """What `manifest.json` holds."""
+
+    format: str
+    version: int
+    files: dict[str, _FileEntry]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Bundle:
+    """A talker ready to animate, with its sampling defaults and its model card.
+
+    Raises:
+        BundleError: when the talker is in training mode or a weight is NaN or infinite.
+    """
+
+    talker: Talker
+    """The network, in eval mode."""
+    sampling: SamplingConfig = dataclasses.field(default_factory=SamplingConfig)
+    """Defaults of every animation."""
+    card: dict[str, Any] = dataclasses.field(default_factory=dict)
+    """Model card, plain JSON data; `inference.model_card` names the keys that appear in the README."""
+    digest: str = ""
+    """SHA-256 over configuration, weights, prototypes and statistics (not the card); computed when empty."""
+    file_bytes: int = 0
+    """Bytes of the files that animation needs; computed when 0."""
+
+    def __post_init__(self) -> None:
+        """Computes digest and size of a bundle that was not loaded."""
+        if self.talker.training:
+            raise BundleError("the talker is in training mode, a bundle animates: call talker.eval() first")
+        if not self.digest:
+            contents = _model_contents(self)
+            digests = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
+            object.__setattr__(self, "digest", _digest(digests))
+            object.__setattr__(self, "file_bytes", sum(map(len, contents.values())))
+
+    @property
+    def motion_fps(self) -> float:
+        """Frame rate of its animations."""
+        return self.talker.motion_fps
+
+    @property
+    def parameters(self) -> int:
+        """Number of all parameters that animation needs, frozen ones included."""
+        return sum(parameter.numel() for parameter in self.talker.parameters())
+
+
+def save_bundle(bundle: Bundle, path: Path, *, overwrite: bool = False) -> None:
+    """Writes a bundle folder; it appears under its name only when it is whole.
+
+    Raises:
+        ArtefactError: when `path` exists (unless `overwrite`) or cannot be written.
+        BundleError: when a weight is NaN or infinite, or the card holds more than plain data.
+    """
+    contents = _model_contents(bundle)
+    try:
+        contents["card.json"] = _json(bundle.card)
+    except (TypeError, ValueError) as error:
+        raise BundleError(f"{path}: the model card is not plain JSON data ({error}); use strings and numbers") from None
+    contents["README.md"] = render_card(bundle.card, facts=_facts(bundle)).encode()
+    files = {
+        name: {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+        for name, content in contents.items()
+    }
+    with publish_directory(path, overwrite=overwrite) as folder:
+        for name, content in contents.items():
+            (folder / name).write_bytes(content)
+        (folder / MANIFEST_NAME).write_bytes(_json({"format": FORMAT, "version": VERSION, "files": files}))
+
+
+def load_bundle(path: Path | str, *, device: torch.device | str = "cpu") -> Bundle:
+    """Reads a bundle folder after checking every file against the manifest.
+
+    The global random state is left as it was; parameters do not require gradients.
+
+    Raises:
+        BundleError: when there is no bundle, a file is missing or damaged, the contents do not fit together, or the
+            device cannot be used.
+    """
+    path = Path(path)
+    entries = _verified_files(path)
+    config = _read_config(path)
+    with torch.random.fork_rng(devices=[]):
+        talker = Talker(
+            config.talker,
+            speakers=config.speakers,
+            emotions=config.emotions,
+            channel_names=config.channel_names,
+            motion_fps=config.motion_fps,
+        )
+    state = _read_tensors(path / "model.safetensors")
+    state |= {f"personalizer.{name}": rows for name, rows in _read_tensors(path / "prototypes.safetensors").items()}
+    state |= _read_statistics(path / "statistics.json", channel_names=config.channel_names)
+    try:
+        talker.load_state_dict(state)
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())
+        raise BundleError(f"{path}: weights do not fit config.json ({reason}); export the bundle again") from None
+    try:
+        talker = talker.to(device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise BundleError(f"{path}: device '{device}' cannot be used ({reason}); try device 'cpu'") from None
+    return Bundle(
+        talker=talker.eval().requires_grad_(False),
+        sampling=config.sampling,
+        card=_read_json(path / "card.json"),
+        digest=_digest({name: entries[name].sha256 for name in _MODEL_FILES}),
+        file_bytes=sum(entries[name].bytes for name in _MODEL_FILES),
+    )
+
+
+def _model_contents(bundle: Bundle) -> dict[str, bytes]:
+    """The files that decide what a bundle predicts; equal bundles give equal bytes."""
+    talker = bundle.talker
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in talker.state_dict().items()}
+    for name, tensor in state.items():
+        if not torch.isfinite(tensor).all():
+            raise BundleError(f"weight '{name}' holds NaN or infinite values: the training diverged; do not deploy it")
+    prototypes = {name.removeprefix("personalizer."): state.pop(name) for name in _PROTOTYPES}
+    mean, scale = (state.pop(name).tolist() for name in _STATISTICS)
+    config = _BundleConfig(
+        talker=talker.config,
+        speakers=talker.speakers,
+        emotions=talker.emotions,
+        channel_names=talker.channel_names,
+        motion_fps=talker.motion_fps,
+        sampling=bundle.sampling,
+    )
+    statistics = {name: {"mean": mean[index], "scale": scale[index]} for index, name in enumerate(talker.channel_names)}
+    return {
+        "config.json": _json({"format": FORMAT, "version": VERSION, **to_plain(config)}),
+        "model.safetensors": safetensors.torch.save(state),
+        "prototypes.safetensors": safetensors.torch.save(prototypes),
+        "statistics.json": _json(statistics),
+    }
+
+
+def _facts(bundle: Bundle) -> dict[str, Any]:
+    talker = bundle.talker
+    return {
+        "parameters": f"{bundle.parameters:,}",
+        "size": f"{bundle.file_bytes / 1e6:.1f} MB",
+        "speech encoder": talker.config.encoder.family,
+        "motion": f"{len(talker.channel_names)} channels at {bundle.motion_fps:g} fps",
+        "speakers": ", ".join(talker.speakers),
+        "emotions": ", ".join(talker.emotions),
+        "sampling": f"{bundle.sampling.num_steps} steps, temperature {bundle.sampling.temperature:g}, "
+        f"guidance {bundle.sampling.guidance_scale:g}",
+        "digest": bundle.digest,
+    }
+
+
+def _verified_files(path: Path) -> dict[str, _FileEntry]:
+    manifest_path = path / MANIFEST_NAME
+    if not manifest_path.is_file():
+        state = "is no bundle, or an unfinished one" if path.is_dir() else "does not exist"
+        raise BundleError(f"{path}: {state} (no {MANIFEST_NAME}); give the folder that a training or export wrote")
+    manifest = _read_json(manifest_path)
+    _check_format(manifest, where=manifest_path)
+    try:
+        entries = from_plain(_Manifest, manifest, source=str(manifest_path)).files
+    except ConfigError as error:
+        raise BundleError(f"{error}; the manifest is damaged, copy or export the bundle again") from None
+    missing = sorted({*_MODEL_FILES, *_CARD_FILES} - set(entries))
+    if missing:
+        raise BundleError(f"{manifest_path}: does not list {', '.join(missing)}; copy or export the bundle again")
+    for name, entry in entries.items():
+        file = path / name
+        if Path(name).name != name or not file.is_file():
+            raise BundleError(f"{file}: listed in the manifest but not in the folder; copy or export the bundle again")
+        if file.stat().st_size != entry.bytes or sha256_of(file) != entry.sha256:
+            raise BundleError(
+                f"{file}: damaged or changed ({file.stat().st_size} bytes, SHA-256 {sha256_of(file)[:12]}...; the "
+                f"manifest says {entry.bytes} bytes, {entry.sha256[:12]}...); copy or export the bundle again"
+            )
+    return entries
+
+
+def _check_format(plain: Any, *, where: Path) -> None:
+    if not isinstance(plain, dict) or plain.get("format") != FORMAT:
+        raise BundleError(f"{where}: not part of a {FORMAT}; give the folder that a training or export wrote")
+    if plain.get("version") != VERSION:
+        raise BundleError(
+            f"{where}: bundle version {plain.get('version')}, this package reads version {VERSION}; "
+            "install the package version that wrote it, or export the bundle again"
+        )
+
+
+def _read_config(path: Path) -> _BundleConfig:
+    plain = _read_json(path / "config.json")
+    _check_format(plain, where=path / "config.json")
+    fields = {key: value for key, value in plain.items() if key not in ("format", "version")}
+    try:
+        return from_plain(_BundleConfig, fields, source=str(path / "config.json"))
+    except ConfigError as error:
+        raise BundleError(f"{error}; export the bundle again") from None
+
+
+def _read_tensors(path: Path) -> dict[str, torch.Tensor]:
+    try:
+        return safetensors.torch.load_file(path)
+    except (safetensors.SafetensorError, OSError) as error:
+        raise BundleError(f"{path}: cannot be read as safetensors ({error}); export the bundle again") from None
+
+
+def _read_statistics(path: Path, *, channel_names: tuple[str, ...]) -> dict[str, torch.Tensor]:
+    plain = _read_json(path)
+    try:
+        rows = [(plain[name]["mean"], plain[name]["scale"]) for name in channel_names]
+        mean, scale = torch.tensor(rows, dtype=torch.float32).reshape(-1, 2).unbind(dim=1)
+    except (KeyError, TypeError, ValueError) as error:
+        raise BundleError(f"{path}: no mean and scale for every channel ({error!r}); export the bundle again") from None
+    return {"statistics.mean": mean, "statistics.scale": scale}
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise BundleError(f"{path}: cannot be read as JSON ({error}); copy or export the bundle again") from None
+
+
+def _json(plain: Any) -> bytes:
+    return (json.dumps(plain, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+
+def _digest(sha256_by_name: dict[str, str]) -> str:
+    lines = "\n".join(f"{sha256_by_name[name]}  {name}" for name in _MODEL_FILES)
+    return hashlib.sha256(lines.encode()).hexdigest()

@@ -1,0 +1,51 @@
+"""Which Ray a process works with: the cluster it was submitted to, or a small one of its own."""
+
+import contextlib
+import logging
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import ray
+
+logger = logging.getLogger(__name__)
+
+_LOCAL_OBJECT_STORE_BYTES = 256 * 1024 * 1024
+
+
+@contextlib.contextmanager
+def ray_cluster(*, num_cpus: float = 1) -> Iterator[None]:
+    """Connects to Ray for the length of the block.
+
+    To the cluster this process already works with, else to the one `RAY_ADDRESS` names (`ray job submit` sets it),
+    else to a local one that starts and ends with the block.
+
+    Args:
+        num_cpus: Logical CPUs the work needs; a local cluster gets at least these, even on a smaller machine.
+    """
+    if ray.is_initialized():
+        yield
+        return
+    address = os.environ.get("RAY_ADDRESS")
+    if address:
+        logger.info("joining the Ray cluster at %s", address)
+        ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False)
+    else:
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        ray.init(
+            address="local",
+            include_dashboard=False,
+            num_cpus=max(os.cpu_count() or 1, round(num_cpus + 0.5)),
+            object_store_memory=_LOCAL_OBJECT_STORE_BYTES,
+            logging_level=logging.ERROR,
+            log_to_driver=False,
+        )
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def absolute_uri(uri: str | Path) -> str:
+    """A URL as it is, a local path made absolute: workers run in a working directory of their own."""
+    return str(uri) if "://" in str(uri) else str(Path(uri).expanduser().resolve())

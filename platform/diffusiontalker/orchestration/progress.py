@@ -1,0 +1,113 @@
+"""From the workers to the terminal: training figures travel through a Ray queue to the process that started the run.
+
+Only that process writes `metrics.jsonl` and TensorBoard, so workers may run on machines that do not see the run folder.
+"""
+
+import logging
+import threading
+import time
+from types import TracebackType
+
+import ray
+from ray.util.queue import Queue
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from diffusiontalker.training import Telemetry
+
+logger = logging.getLogger(__name__)
+
+_POLL_SECONDS = 0.5
+_LINE_SECONDS = 5.0
+
+
+class QueueTelemetry:
+    """The worker's end: a telemetry sink that sends every row to the driver."""
+
+    def __init__(self, queue: Queue) -> None:
+        self._queue = queue
+
+    def log(self, step: int, values: dict[str, float]) -> None:
+        """Sends one row; returns when the queue has it, so nothing is lost when the worker ends."""
+        self._queue.put((step, values))
+
+    def close(self) -> None:
+        """Nothing to close: the queue belongs to the driver."""
+
+
+class TrainingMonitor:
+    """The driver's end: moves rows from the queue into a sink and logs a progress line every few seconds.
+
+    A context manager around the training; on exit the last rows are written and the sink is closed.
+    """
+
+    def __init__(self, sink: Telemetry, *, title: str, num_steps: int) -> None:
+        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+        self.queue = Queue(actor_options={"num_cpus": 0, "scheduling_strategy": here})
+        self._sink = sink
+        self._line = ProgressLine(title=title, num_steps=num_steps)
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._follow, name="training-monitor", daemon=True)
+
+    def __enter__(self) -> "TrainingMonitor":
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._ended.set()
+        self._thread.join()
+        self._sink.close()
+        self.queue.shutdown()
+
+    def _follow(self) -> None:
+        is_last = False
+        while not is_last:
+            is_last = self._ended.wait(_POLL_SECONDS)
+            for step, values in self.queue.get_nowait_batch(self.queue.qsize()):
+                self._sink.log(step, values)
+                self._line.update(step, values, is_urgent=step >= self._line.num_steps)
+
+
+class ProgressLine:
+    """Logs where a training stands: step of steps, loss, remaining time; at most one line every few seconds."""
+
+    def __init__(self, *, title: str, num_steps: int) -> None:
+        self.num_steps = num_steps
+        self._title = title
+        self._start: tuple[int, float] | None = None
+        self._last_line_s = float("-inf")
+
+    def update(self, step: int, values: dict[str, float], *, is_urgent: bool = False) -> None:
+        """Takes the newest row; a step lower than before (a worker was replaced) restarts the clock."""
+        now = time.monotonic()
+        if self._start is None or step < self._start[0]:
+            self._start = (step, now)
+        if "train/loss" not in values or (now - self._last_line_s < _LINE_SECONDS and not is_urgent):
+            return
+        self._last_line_s = now
+        logger.info(
+            "%s: step %d of %d (%d %%), loss %.4f, %s",
+            self._title,
+            step,
+            self.num_steps,
+            100 * step // max(1, self.num_steps),
+            values["train/loss"],
+            self._remaining(step, now),
+        )
+
+    def _remaining(self, step: int, now: float) -> str:
+        first_step, start_s = self._start or (step, now)
+        if step >= self.num_steps:
+            return "done"
+        if step <= first_step:
+            return "remaining time not known yet"
+        seconds = (now - start_s) / (step - first_step) * (self.num_steps - step)
+        return f"{clock(seconds)} remaining"
+
+
+def clock(seconds: float) -> str:
+    """A duration as `m:ss` or `h:mm:ss`."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

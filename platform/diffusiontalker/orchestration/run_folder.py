@@ -1,0 +1,122 @@
+"""The folder of one run: where each artefact lies, and who may write into it.
+
+Every artefact appears under its name only when it is whole, so "is it there" is the same as "is its stage done":
+a resumed run needs no other record.
+"""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+from diffusiontalker.config import (
+    ArtefactError,
+    ConfigError,
+    config_digest,
+    from_plain,
+    load_config,
+    publish_file,
+    run_provenance,
+    to_plain,
+    write_yaml,
+)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class RunFolder:
+    """The named places of one run."""
+
+    root: Path
+    """The folder itself, absolute."""
+
+    @property
+    def config(self) -> Path:
+        """The resolved configuration (YAML)."""
+        return self.root / "config.yaml"
+
+    @property
+    def provenance(self) -> Path:
+        """Package versions, git commit and machine of the first start (JSON)."""
+        return self.root / "provenance.json"
+
+    @property
+    def corpus(self) -> Path:
+        """The corpus, when the run makes it and the configuration names no other place."""
+        return self.root / "corpus"
+
+    @property
+    def training(self) -> Path:
+        """Storage of Ray Train unless the configuration names another: checkpoints by run name."""
+        return self.root / "train"
+
+    @property
+    def bundle(self) -> Path:
+        """The trained talker, ready to deploy."""
+        return self.root / "bundle"
+
+    @property
+    def regression(self) -> Path:
+        """The deterministic control of the same size, as a bundle."""
+        return self.root / "controls" / "regression"
+
+    @property
+    def report(self) -> Path:
+        """Figures of the evaluation (JSON); `report.html` stands beside it."""
+        return self.root / "report.json"
+
+    def hello(self, suffix: str) -> Path:
+        """One spoken sentence as `wav`, `csv` or `glb`."""
+        return self.root / f"hello.{suffix}"
+
+    @classmethod
+    def create(cls, root: Path, config: Any) -> "RunFolder":
+        """A new run: writes the configuration and the provenance before anything else happens.
+
+        Raises:
+            ArtefactError: when something already stands at `root`, or it cannot be written.
+        """
+        folder = cls(root=root.expanduser().resolve())
+        if folder.root.exists() and (not folder.root.is_dir() or any(folder.root.iterdir())):
+            raise ArtefactError(
+                f"{root} already exists and nothing is overwritten; continue that run with --resume, "
+                "or give this one another folder with --out"
+            )
+        with publish_file(folder.provenance) as temporary:
+            temporary.write_text(json.dumps(run_provenance(), indent=2) + "\n", encoding="utf-8")
+        write_yaml(config, folder.config)
+        return folder
+
+    @classmethod
+    def reopen(cls, root: Path, config: Any) -> "RunFolder":
+        """The folder of an earlier start of the same run.
+
+        `orchestration` may differ (it says where to compute, not what); everything else must be as it was.
+
+        Raises:
+            ArtefactError: when no run stands at `root`.
+            ConfigError: when the run was started with another configuration; names what differs.
+        """
+        folder = cls(root=root.expanduser().resolve())
+        if not folder.config.is_file():
+            raise ArtefactError(f"{root} holds no run to resume (no config.yaml); start it without --resume")
+        before, now = to_plain(load_config(type(config), path=folder.config)), to_plain(config)
+        before["orchestration"] = now["orchestration"]
+        if config_digest(from_plain(type(config), before)) != config_digest(config):
+            changes = "; ".join(_differences(before, now))
+            raise ConfigError(
+                f"{folder.config}: this run was started with another configuration ({changes}); "
+                "resume with the same one, or start a new run with --out"
+            )
+        return folder
+
+
+def _differences(before: Any, now: Any, prefix: str = "") -> list[str]:
+    if isinstance(before, dict) and isinstance(now, dict):
+        keys = [*before, *(key for key in now if key not in before)]
+        return [
+            line
+            for key in keys
+            if before.get(key) != now.get(key)
+            for line in _differences(before.get(key), now.get(key), f"{prefix}.{key}" if prefix else str(key))
+        ]
+    return [f"{prefix} was {before!r}, is {now!r}"]

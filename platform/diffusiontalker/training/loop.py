@@ -1,0 +1,284 @@
+"""The training loop: corpus in, averaged weights out; plain torch, one process per rank, no Ray.
+
+A step is a pure function of (config, corpus, weights, step), whatever the number of ranks: which windows it sees and
+every random choice come from counters, so resuming equals never having stopped.
+"""
+
+import contextlib
+import copy
+import dataclasses
+import logging
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from diffusiontalker.audio import AugmentConfig
+from diffusiontalker.config import config_digest
+from diffusiontalker.data import Batch, Corpus, WindowConfig, WindowSource, channel_statistics, collate
+from diffusiontalker.models import Talker, TalkerConfig
+from diffusiontalker.training.checkpoint import TrainingState, load_state, restore, save_state
+from diffusiontalker.training.objectives import TeacherObjective, TeacherObjectiveConfig
+from diffusiontalker.training.optim import OptimizerConfig, build_optimizer, learning_rate, update_ema
+from diffusiontalker.training.ranks import Ranks
+from diffusiontalker.training.speech_features import precompute_features
+from diffusiontalker.training.telemetry import NoTelemetry, Telemetry
+
+_LOG = logging.getLogger(__name__)
+
+CheckpointCallback = Callable[[Path | None, dict[str, float]], None]
+"""Called on every rank at every checkpoint: (folder with the state on the main rank, None elsewhere; metrics)."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class TrainingConfig:
+    """A whole training run of one talker."""
+
+    talker: TalkerConfig = dataclasses.field(default_factory=TalkerConfig)
+    """The network."""
+    objective: TeacherObjectiveConfig = dataclasses.field(default_factory=TeacherObjectiveConfig)
+    """What is minimized."""
+    optimizer: OptimizerConfig = dataclasses.field(default_factory=OptimizerConfig)
+    """How it is minimized."""
+    windows: WindowConfig = dataclasses.field(default_factory=WindowConfig)
+    """How clips are cut."""
+    augment: AugmentConfig = dataclasses.field(default_factory=AugmentConfig)
+    """How sound and face are varied."""
+    num_steps: int = 4000
+    """Optimizer steps."""
+    batch_size: int = 64
+    """Windows per step, over all ranks."""
+    checkpoint_every: int = 500
+    """Steps between checkpoints, each with a validation."""
+    log_every: int = 20
+    """Steps between lines of telemetry."""
+    feature_cache: str | None = None
+    """Folder that keeps a frozen encoder's features between runs; None: computed anew at each start."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Arithmetic of the forward pass; auto: bfloat16 autocast on a GPU, float32 on a CPU."""
+    seed: int = 0
+    """Seed of weights, windows and noise."""
+
+    def __post_init__(self) -> None:
+        """Checks counts."""
+        for field in ("num_steps", "batch_size", "checkpoint_every", "log_every"):
+            if getattr(self, field) < 1:
+                raise ValueError(f"{field} is {getattr(self, field)}, expected at least 1")
+
+
+def train(
+    config: TrainingConfig,
+    corpus: Corpus,
+    *,
+    ranks: Ranks = Ranks(),  # noqa: B008
+    device: torch.device | None = None,
+    resume_from: Path | None = None,
+    on_checkpoint: CheckpointCallback | None = None,
+    on_progress: Callable[[int, dict[str, float]], None] | None = None,
+    telemetry: Telemetry | None = None,
+) -> Talker:
+    """Trains a talker and returns it with its averaged weights, in eval mode. Call on every rank.
+
+    Args:
+        config: the run; its digest must match the checkpoint's when resuming.
+        corpus: needs the split `train`; `validation` is used when there.
+        ranks: position in an initialized process group.
+        device: where to compute; default CPU.
+        resume_from: folder of a checkpoint.
+        on_checkpoint: receives a temporary folder with the training state, and the newest metrics.
+        on_progress: called every `log_every` steps with (steps done, metrics), on every rank.
+        telemetry: sink of the main rank.
+
+    Raises:
+        ValueError: when the batch does not divide by the ranks, the corpus lacks clips, or the loss is not finite.
+    """
+    device = device or torch.device("cpu")
+    if config.batch_size % ranks.world_size:
+        raise ValueError(
+            f"batch_size {config.batch_size} does not divide by {ranks.world_size} workers; choose a multiple"
+        )
+    telemetry = telemetry or NoTelemetry()
+    digest = config_digest(config)
+    torch.manual_seed(config.seed)
+    talker = build_talker(config.talker, corpus).to(device)
+    average = copy.deepcopy(talker).eval().requires_grad_(False)
+    objective = TeacherObjective(talker, config.objective, ranks=ranks)
+    module: nn.Module = DistributedDataParallel(objective) if ranks.world_size > 1 else objective
+    optimizer = build_optimizer(talker, config.optimizer)
+    first_step = 0
+    if resume_from is not None:
+        state = load_state(resume_from, config_digest=digest)
+        restore(talker, state.model)
+        restore(average, state.ema)
+        optimizer.load_state_dict(state.optimizer)
+        first_step = state.step
+        _LOG.info("resumed at step %d of %d", first_step, config.num_steps)
+    source = _window_source(config, corpus, talker, split="train", ranks=ranks)
+    validation = None
+    if "validation" in corpus.info.splits:
+        validation = _window_source(config, corpus, talker, split="validation", ranks=ranks)
+    started, metrics = time.perf_counter(), dict[str, float]()
+    for step in range(first_step, config.num_steps):
+        data_started = time.perf_counter()
+        batch = training_batch(source, config, step=step, ranks=ranks).to(device)
+        step_started = time.perf_counter()
+        rate = learning_rate(step, num_steps=config.num_steps, config=config.optimizer)
+        torch.manual_seed(_mixed(config.seed, step, ranks.rank))  # dropout
+        losses, gradient_norm = _optimize(module, optimizer, batch, rate=rate, config=config)
+        update_ema(average, talker, step=step, decay=config.optimizer.ema_decay)
+        done = step + 1
+        is_checkpoint = done % config.checkpoint_every == 0 or done == config.num_steps
+        if done % config.log_every == 0 or is_checkpoint or step == first_step:
+            metrics = _step_metrics(losses, gradient_norm, ranks=ranks, step=done) | {
+                "train/learning_rate": rate,
+                "data/wait_seconds": step_started - data_started,
+                "train/step_seconds": time.perf_counter() - step_started,
+            }
+        if is_checkpoint and validation is not None:
+            metrics |= validate(average, validation, config, device=device)
+        if done % config.log_every == 0 or is_checkpoint:
+            telemetry.log(done, metrics)
+            if on_progress is not None:
+                on_progress(done, metrics | {"seconds": time.perf_counter() - started, "first_step": first_step})
+        if is_checkpoint and on_checkpoint is not None:
+            state = TrainingState(
+                step=done,
+                config_digest=digest,
+                model=talker.state_dict(),
+                ema=average.state_dict(),
+                optimizer=optimizer.state_dict(),
+            )
+            with _checkpoint_folder(state, ranks=ranks) as folder:
+                on_checkpoint(folder, metrics | {"step": float(done)})
+    telemetry.close()
+    return average
+
+
+def build_talker(config: TalkerConfig, corpus: Corpus) -> Talker:
+    """A fresh talker for a corpus: labels of its training speakers, its emotions, its channel statistics."""
+    speakers, emotions = set[str](), set[str]()
+
+    def observed() -> Iterator:
+        for clip in corpus.clips("train"):
+            speakers.add(clip.speaker)
+            emotions.add(clip.emotion)
+            yield clip
+
+    mean, scale = channel_statistics(observed())
+    talker = Talker(
+        config,
+        speakers=sorted(speakers),
+        emotions=sorted(emotions, key=lambda name: (name != "neutral", name)),
+        channel_names=corpus.info.channel_names,
+        motion_fps=corpus.info.motion_fps,
+    )
+    talker.statistics.mean.copy_(torch.from_numpy(mean))
+    talker.statistics.scale.copy_(torch.from_numpy(scale))
+    return talker
+
+
+def training_batch(source: WindowSource, config: TrainingConfig, *, step: int, ranks: Ranks) -> Batch:
+    """This rank's share of the batch of a step: position p of the endless stream of shuffled epochs."""
+    share = config.batch_size // ranks.world_size
+    first = step * config.batch_size + ranks.rank * share
+    windows = []
+    for position in range(first, first + share):
+        epoch, place = divmod(position, len(source))
+        index = _epoch_order(len(source), _mixed(config.seed, epoch, 1))[place]
+        windows.append(source.window(int(index), seed=_mixed(config.seed, position, 2)))
+    return collate(windows)
+
+
+@torch.no_grad()
+def validate(talker: Talker, source: WindowSource, config: TrainingConfig, *, device: torch.device) -> dict[str, float]:
+    """Losses of the averaged weights on fixed windows with fixed noise; the same on every rank."""
+    objective = TeacherObjective(talker, dataclasses.replace(config.objective, condition_dropout=0.0)).eval()
+    totals: dict[str, float] = {}
+    for first in range(0, len(source), config.batch_size):
+        indices = range(first, min(first + config.batch_size, len(source)))
+        batch = collate([source.window(index, seed=_mixed(0, index, 3)) for index in indices])
+        for name, value in objective(batch.to(device)).items():
+            totals[name] = totals.get(name, 0.0) + float(value) * len(indices) / len(source)
+    return {f"validation/{name}": value for name, value in totals.items()}
+
+
+def _optimize(
+    module: nn.Module, optimizer: torch.optim.Optimizer, batch: Batch, *, rate: float, config: TrainingConfig
+) -> tuple[dict[str, Tensor], Tensor]:
+    """One optimizer step in the configured precision."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+    device_type = batch.motion.device.type
+    use_bfloat16 = config.precision == "bfloat16" or (config.precision == "auto" and device_type == "cuda")
+    with torch.autocast(device_type, dtype=torch.bfloat16, enabled=use_bfloat16):
+        losses = module(batch)
+    optimizer.zero_grad(set_to_none=True)
+    losses["loss"].backward()
+    norm = nn.utils.clip_grad_norm_(module.parameters(), config.optimizer.gradient_clip)
+    optimizer.step()
+    return losses, norm
+
+
+def _step_metrics(losses: dict[str, Tensor], norm: Tensor, *, ranks: Ranks, step: int) -> dict[str, float]:
+    values = ranks.total(torch.stack([value.detach().float() for value in losses.values()])) / ranks.world_size
+    if not torch.isfinite(values).all():
+        raise ValueError(f"loss is not finite at step {step}; lower optimizer.learning_rate or check the corpus")
+    named = {f"train/{name}": float(value) for name, value in zip(losses, values, strict=True)}
+    return named | {"train/gradient_norm": float(norm)}
+
+
+def _window_source(config: TrainingConfig, corpus: Corpus, talker: Talker, *, split: str, ranks: Ranks) -> WindowSource:
+    clips = corpus.load(split)
+    features = None
+    if config.talker.encoder.is_frozen:
+        cache = None
+        if config.feature_cache is not None:
+            key = f"{config_digest(config.talker.encoder)}-{corpus.info.digest[:16]}-{split}"
+            cache = Path(config.feature_cache) / f"{key}.safetensors"
+        if not ranks.is_main:
+            ranks.barrier()
+        features = precompute_features(talker, clips, cache_path=cache if ranks.is_main or cache is None else cache)
+        if ranks.is_main:
+            ranks.barrier()
+    return WindowSource(
+        clips,
+        speakers=talker.speakers,
+        emotions=talker.emotions,
+        config=config.windows,
+        augment=config.augment if split == "train" else None,
+        features=features,
+    )
+
+
+@contextlib.contextmanager
+def _checkpoint_folder(state: TrainingState, *, ranks: Ranks) -> Iterator[Path | None]:
+    if not ranks.is_main:
+        yield None
+        return
+    with tempfile.TemporaryDirectory(prefix="diffusiontalker-") as name:
+        save_state(state, Path(name))
+        yield Path(name)
+
+
+_ORDERS: dict[tuple[int, int], np.ndarray] = {}
+
+
+def _epoch_order(length: int, seed: int) -> np.ndarray:
+    """A permutation per epoch; the last two are kept."""
+    key = (length, seed)
+    if key not in _ORDERS:
+        while len(_ORDERS) > 1:
+            _ORDERS.pop(next(iter(_ORDERS)))
+        _ORDERS[key] = np.random.default_rng(seed).permutation(length)
+    return _ORDERS[key]
+
+
+def _mixed(*numbers: int) -> int:
+    """One 62-bit seed from several numbers."""
+    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> np.uint64(2))

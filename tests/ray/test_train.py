@@ -1,0 +1,209 @@
+"""The training on real Ray clusters: split over ranks, stopped, killed and resumed, it learns the same weights."""
+
+import contextlib
+import dataclasses
+import itertools
+import json
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import ray.train
+import torch
+from pyarrow import fs
+
+from diffusiontalker.audio import AugmentConfig
+from diffusiontalker.config import ConfigError
+from diffusiontalker.data import Corpus, WindowConfig
+from diffusiontalker.models import DenoiserConfig, PersonalizerConfig, SpeechEncoderConfig, Talker, TalkerConfig
+from diffusiontalker.orchestration import OrchestrationConfig, train_on_ray
+from diffusiontalker.training import OptimizerConfig, TrainingConfig, train
+
+pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("ray_session")]
+
+TINY = TrainingConfig(
+    talker=TalkerConfig(
+        encoder=SpeechEncoderConfig(width=16, dilations=(1, 2), dropout=0.1),
+        personalizer=PersonalizerConfig(embedding_dim=16, personalized_dim=16, hidden_dim=16, num_heads=2),
+        denoiser=DenoiserConfig(width=16, dilations=(1, 2), dropout=0.1),
+    ),
+    optimizer=OptimizerConfig(warmup_steps=2),
+    windows=WindowConfig(seconds=0.8, reference_seconds=0.8),
+    augment=AugmentConfig(muted_probability=0.0),
+    num_steps=12,
+    batch_size=4,
+    checkpoint_every=4,
+    log_every=2,
+    seed=7,
+)
+LONG = dataclasses.replace(TINY, num_steps=120, checkpoint_every=20, log_every=1)
+QUICK = OrchestrationConfig(health_check_interval_s=0.2)
+
+
+def without_dropout(config: TrainingConfig) -> TrainingConfig:
+    """Dropout masks are drawn per rank, so they are the one thing that a split over ranks changes."""
+    talker = dataclasses.replace(
+        config.talker,
+        encoder=dataclasses.replace(config.talker.encoder, dropout=0.0),
+        denoiser=dataclasses.replace(config.talker.denoiser, dropout=0.0),
+    )
+    return dataclasses.replace(config, talker=talker)
+
+
+def differences(one: Talker, other: Talker) -> list[str]:
+    weights = other.state_dict()
+    return [name for name, tensor in one.state_dict().items() if not torch.equal(tensor, weights[name])]
+
+
+def rows(folder: Path) -> list[dict[str, float]]:
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+
+
+def checkpoints(run: Path) -> list[Path]:
+    return sorted(path for path in run.glob("checkpoint_*") if path.is_dir())
+
+
+def worker_processes() -> list[int]:
+    """Process ids of the Ray Train workers that descend from this process."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            is_worker = b"RayTrainWorker" in (entry / "cmdline").read_bytes()
+            if is_worker and os.getpid() in (parent(entry.name), parent(str(parent(entry.name)))):
+                found.append(int(entry.name))
+        except OSError:
+            continue
+    return found
+
+
+def parent(process: str) -> int:
+    """Parent of a process; the fourth field of its status line, after the name in parentheses."""
+    return int(Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[1])
+
+
+@contextlib.contextmanager
+def a_worker_killed_after(log: Path, *, num_rows: int) -> Iterator[list[int]]:
+    """Kills one training worker as soon as the log has so many rows; yields the list of those killed."""
+    killed: list[int] = []
+    is_over = threading.Event()
+
+    def watch() -> None:
+        while not is_over.wait(0.01):
+            workers = worker_processes()
+            if workers and log.exists() and log.read_bytes().count(b"\n") >= num_rows:
+                os.kill(workers[0], signal.SIGKILL)
+                killed.append(workers[0])
+                return
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        yield killed
+    finally:
+        is_over.set()
+        watcher.join()
+
+
+def trained_here(config: TrainingConfig, corpus: Path) -> Talker:
+    """The same training without Ray, in this process, on one thread as in a worker."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return train(config, Corpus.open(corpus))
+    finally:
+        torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def expected_long(tiny_corpus: Path) -> Talker:
+    """What an undisturbed long run learns."""
+    return trained_here(LONG, tiny_corpus)
+
+
+def test_a_run_on_ray_learns_the_same_weights_as_the_plain_loop_and_logs_every_row(tiny_corpus, tmp_path):
+    talker = train_on_ray(
+        TINY, tiny_corpus, run_name="plain", storage_uri=tmp_path, telemetry_folder=tmp_path, orchestration=QUICK
+    )
+    assert differences(talker, trained_here(TINY, tiny_corpus)) == []
+    assert not talker.training
+    logged = rows(tmp_path)
+    assert [row["step"] for row in logged] == [2, 4, 6, 8, 10, 12]
+    assert "validation/loss" in logged[-1]
+    assert list((tmp_path / "tensorboard").glob("events.*"))
+    assert len(checkpoints(tmp_path / "plain")) == QUICK.checkpoints_to_keep
+
+
+def test_two_ranks_learn_what_one_rank_learns(tiny_corpus, tmp_path):
+    config = without_dropout(TINY)
+    one = trained_here(config, tiny_corpus)
+    two = train_on_ray(
+        config,
+        tiny_corpus,
+        run_name="two",
+        storage_uri=tmp_path,
+        telemetry_folder=tmp_path,
+        orchestration=dataclasses.replace(QUICK, num_workers=2),
+    )
+    weights = one.state_dict()
+    for name, tensor in two.state_dict().items():
+        torch.testing.assert_close(
+            tensor, weights[name], rtol=1e-3, atol=2e-5, msg=lambda text, name=name: f"{name}: {text}"
+        )
+
+
+def test_a_killed_worker_is_replaced_and_the_result_is_the_same(tiny_corpus, expected_long, tmp_path):
+    log = tmp_path / "metrics.jsonl"
+    with a_worker_killed_after(log, num_rows=45) as killed:
+        talker = train_on_ray(
+            LONG, tiny_corpus, run_name="killed", storage_uri=tmp_path, telemetry_folder=tmp_path, orchestration=QUICK
+        )
+    assert killed
+    steps = [row["step"] for row in rows(tmp_path)]
+    assert any(later <= earlier for earlier, later in itertools.pairwise(steps)), "no step was repeated"
+    assert differences(talker, expected_long) == []
+
+
+def test_a_run_that_failed_is_resumed_by_its_name_and_ends_as_if_nothing_had_happened(
+    tiny_corpus, expected_long, tmp_path
+):
+    where = {"run_name": "again", "storage_uri": tmp_path, "telemetry_folder": tmp_path}
+    fragile = dataclasses.replace(QUICK, max_failures=0)
+    with (
+        a_worker_killed_after(tmp_path / "metrics.jsonl", num_rows=45) as killed,
+        pytest.raises(ray.train.TrainingFailedError),
+    ):
+        train_on_ray(LONG, tiny_corpus, **where, orchestration=fragile)
+    assert killed
+    before = len(rows(tmp_path))
+    talker = train_on_ray(LONG, tiny_corpus, **where, orchestration=fragile)
+    assert rows(tmp_path)[before]["step"] in (21, 41, 61, 81, 101)
+    assert differences(talker, expected_long) == []
+
+
+def test_checkpoints_live_in_s3_and_a_finished_run_is_only_read(tiny_corpus, s3_endpoint, tmp_path):
+    fs.S3FileSystem(endpoint_override=s3_endpoint).create_dir("training")
+    where = {"run_name": "cloud", "storage_uri": "s3://training/runs", "telemetry_folder": tmp_path}
+    talker = train_on_ray(TINY, tiny_corpus, **where, orchestration=QUICK)
+    files = fs.S3FileSystem(endpoint_override=s3_endpoint).get_file_info(
+        fs.FileSelector("training/runs/cloud", recursive=True)
+    )
+    assert sum(file.base_name == "training_state.pt" for file in files) == QUICK.checkpoints_to_keep
+    again = train_on_ray(TINY, tiny_corpus, **where, orchestration=QUICK)
+    assert differences(again, talker) == []
+    assert [row["step"] for row in rows(tmp_path)] == [2, 4, 6, 8, 10, 12]
+
+
+def test_a_batch_that_does_not_divide_by_the_workers_is_refused_before_anything_starts(tiny_corpus, tmp_path):
+    with pytest.raises(ConfigError, match=r"batch_size 4 does not divide by orchestration\.num_workers 3"):
+        train_on_ray(
+            TINY,
+            tiny_corpus,
+            run_name="odd",
+            storage_uri=tmp_path,
+            telemetry_folder=tmp_path,
+            orchestration=OrchestrationConfig(num_workers=3),
+        )
+    assert list(tmp_path.iterdir()) == []
