@@ -138,19 +138,26 @@ def test_a_run_on_ray_learns_the_same_weights_as_the_plain_loop_and_logs_every_r
 
 def test_two_ranks_learn_what_one_rank_learns(tiny_corpus, tmp_path):
     config = without_dropout(TINY)
-    one = trained_here(config, tiny_corpus)
-    two = train_on_ray(
-        config,
-        tiny_corpus,
-        run_name="two",
-        storage_uri=tmp_path,
-        telemetry_folder=tmp_path,
-        orchestration=dataclasses.replace(QUICK, num_workers=2),
-    )
-    weights = one.state_dict()
-    for name, tensor in two.state_dict().items():
+    runs = {}
+    for num_workers in (1, 2):
+        folder = tmp_path / str(num_workers)
+        talker = train_on_ray(
+            config,
+            tiny_corpus,
+            run_name="ranks",
+            storage_uri=folder,
+            telemetry_folder=folder,
+            orchestration=dataclasses.replace(QUICK, num_workers=num_workers),
+        )
+        runs[num_workers] = talker.state_dict(), rows(folder)
+    for one, two in zip(runs[1][1], runs[2][1], strict=True):
+        assert one["train/loss"] == pytest.approx(two["train/loss"], rel=1e-4)
+        assert one.get("validation/loss") == pytest.approx(two.get("validation/loss"), rel=1e-4)
+    # Adam divides by the gradient's size: where the true gradient is 0 (the biases of attention keys) it turns rounding
+    # into steps. A step is 1e-3 at most, so a tenth of one separates rounding from another batch.
+    for name, tensor in runs[2][0].items():
         torch.testing.assert_close(
-            tensor, weights[name], rtol=1e-3, atol=2e-5, msg=lambda text, name=name: f"{name}: {text}"
+            tensor, runs[1][0][name], rtol=1e-3, atol=1e-4, msg=lambda text, name=name: f"{name}: {text}"
         )
 
 
@@ -184,7 +191,7 @@ def test_a_run_that_failed_is_resumed_by_its_name_and_ends_as_if_nothing_had_hap
 
 
 def test_checkpoints_live_in_s3_and_a_finished_run_is_only_read(tiny_corpus, s3_endpoint, tmp_path):
-    fs.S3FileSystem(endpoint_override=s3_endpoint).create_dir("training")
+    fs.S3FileSystem(endpoint_override=s3_endpoint, allow_bucket_creation=True).create_dir("training")
     where = {"run_name": "cloud", "storage_uri": "s3://training/runs", "telemetry_folder": tmp_path}
     talker = train_on_ray(TINY, tiny_corpus, **where, orchestration=QUICK)
     files = fs.S3FileSystem(endpoint_override=s3_endpoint).get_file_info(

@@ -14,6 +14,7 @@ from diffusiontalker.cli.verb import (
     OptionalText,
     UsageError,
     Verb,
+    progress,
     say,
     working,
 )
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from diffusiontalker.inference import Bundle, Voice
 
 DEFAULT_VOICES = Path("voices")
-OUTPUT_SUFFIXES = (".csv", ".json", ".npz", ".parquet", ".glb")
+MAX_FPS = 240.0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -54,7 +55,7 @@ class Animate(Verb):
     emotion: OptionalText = None
     """One of the talker's emotions; by default it is heard from the audio."""
     emotion_intensity: float = 1.0
-    """How much of the emotion: 0 is neutral, 1 as trained."""
+    """How much of --emotion: 0 is neutral, 1 as trained, up to 2 exaggerated."""
     num_steps: OptionalInteger = None
     """Sampling steps; the bundle's own by default. Fewer are faster."""
     temperature: OptionalNumber = None
@@ -74,20 +75,22 @@ class Animate(Verb):
         """Reads, animates, writes."""
         from diffusiontalker.audio.timebase import SAMPLE_RATE_HZ
         from diffusiontalker.audio.waveform import read_waveform
-        from diffusiontalker.face import load_rig, write_motion
+        from diffusiontalker.face import MOTION_SUFFIXES, load_rig, write_motion
         from diffusiontalker.inference import animate, load_bundle
 
-        if self.out.suffix.lower() not in OUTPUT_SUFFIXES:
+        if self.out.suffix.lower() not in MOTION_SUFFIXES:
             raise UsageError(
-                f"--out {self.out}: unknown format '{self.out.suffix}'; end it with one of {', '.join(OUTPUT_SUFFIXES)}"
+                f"--out {self.out}: unknown format '{self.out.suffix}'; end it with one of {', '.join(MOTION_SUFFIXES)}"
             )
+        if self.fps is not None and not 1 <= self.fps <= MAX_FPS:
+            raise UsageError(f"--fps {self.fps:g}: expected 1 to {MAX_FPS:g}, such as 25, 30 or 60")
         if not self.overwrite:
             require_new(self.out, remedy="choose another --out or add --overwrite")
         waveform = read_waveform(self.audio)
         bundle = load_bundle(self.bundle, device=self.device)
         rig = load_rig(self.rig) if self.rig else None
         begin = time.perf_counter()
-        with working(f"animating {self.audio.name}"):
+        with progress(f"animating {self.audio.name}") as report_progress:
             clip = animate(
                 bundle,
                 waveform,
@@ -97,6 +100,7 @@ class Animate(Verb):
                 num_steps=self.num_steps,
                 temperature=self.temperature,
                 seed=self.seed,
+                on_progress=lambda fraction: report_progress(round(100 * fraction), 100),
             )
         seconds, audio_s = time.perf_counter() - begin, len(waveform) / SAMPLE_RATE_HZ
         clip = clip if self.fps is None else clip.resampled(self.fps)

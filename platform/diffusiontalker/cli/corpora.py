@@ -1,12 +1,20 @@
 """`corpus import`, `corpus synthesize` and `corpus inspect`."""
 
 import dataclasses
+import itertools
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tyro.conf import Positional
 
 from diffusiontalker.cli.verb import OptionalPath, Verb, flags, progress, say, working
-from diffusiontalker.config import from_plain
+from diffusiontalker.config import from_plain, publish_directory, require_new
+
+if TYPE_CHECKING:
+    from diffusiontalker.data import Corpus, CorpusSummary
+
+_NUM_CLIPS = 3
+_NUM_CURVES = 6
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -97,12 +105,40 @@ class InspectCorpus(Verb):
     corpus: Positional[str]
     """Corpus to look at: a folder or URL."""
     plots: OptionalPath = None
-    """Folder to write pictures into; none by default."""
+    """Folder to write pictures into, which does not exist yet; none by default."""
 
     def run(self) -> None:
         """Reads every clip once and prints the summary."""
         from diffusiontalker.data import Corpus, inspect_corpus
 
+        if self.plots:
+            require_new(self.plots, remedy="choose another --plots")
+        corpus = Corpus.open(self.corpus)
         with working(f"reading {self.corpus}"):
-            summary = inspect_corpus(Corpus.open(self.corpus))
+            summary = inspect_corpus(corpus)
         say(summary.text())
+        if self.plots:
+            _draw(corpus, summary, self.plots)
+            say(f"wrote {self.plots}: channels and curves, each light and dark")
+
+
+def _draw(corpus: "Corpus", summary: "CorpusSummary", folder: Path) -> None:
+    """How much every channel moves, and a few curves of the first clips."""
+    from diffusiontalker.evaluation.plots import CurvePanel, draw_channel_bars, draw_curves, render
+
+    activity = {
+        "standard deviation": {channel.name: channel.std for channel in summary.channels},
+        "mean": {channel.name: channel.mean for channel in summary.channels},
+    }
+    most_active = sorted(summary.channels, key=lambda channel: -channel.std)[:_NUM_CURVES]
+    panels = [
+        CurvePanel(title=clip.clip_id, truth=clip.motion) for clip in itertools.islice(corpus.clips(), _NUM_CLIPS)
+    ]
+    pictures = {
+        "channels": render(lambda: draw_channel_bars(activity, quantity="coefficient")),
+        "curves": render(lambda: draw_curves(panels, channels=[channel.name for channel in most_active])),
+    }
+    with publish_directory(folder) as temporary:
+        for name, themes in pictures.items():
+            for theme, content in themes.items():
+                (temporary / f"{name}_{theme}.png").write_bytes(content)

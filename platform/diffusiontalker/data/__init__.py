@@ -1,12 +1,14 @@
 """Corpora: paired speech and motion, imported or synthesized, stored as Parquet shards, read as a stream.
 
-Knows nothing about models or losses. What happens to a clip on its way into a batch lives in `windows` and `collate`.
+Knows nothing about models or losses.
 """
 
 from diffusiontalker.data.clip import SPLITS, Clip, CorpusError
 from diffusiontalker.data.collate import Batch, collate
 from diffusiontalker.data.corpus import Corpus, CorpusInfo
 from diffusiontalker.data.corpus_writer import CorpusWriter, write_corpus
+from diffusiontalker.data.folder_corpus import ImportConfig, ImportReport, import_folder_corpus
+from diffusiontalker.data.inspect import CorpusSummary, inspect_corpus, loudness_db
 from diffusiontalker.data.normalize import channel_statistics
 from diffusiontalker.data.synthetic import EMOTIONS, SPEAKER_NAMES, SyntheticCorpusConfig, speak, synthesize_corpus
 from diffusiontalker.data.windows import Window, WindowConfig, WindowSource
@@ -20,13 +22,19 @@ __all__ = [
     "Corpus",
     "CorpusError",
     "CorpusInfo",
+    "CorpusSummary",
     "CorpusWriter",
+    "ImportConfig",
+    "ImportReport",
     "SyntheticCorpusConfig",
     "Window",
     "WindowConfig",
     "WindowSource",
     "channel_statistics",
     "collate",
+    "import_folder_corpus",
+    "inspect_corpus",
+    "loudness_db",
     "speak",
     "synthesize_corpus",
     "write_corpus",

@@ -9,8 +9,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from diffusiontalker.audio import timebase
-from diffusiontalker.data.clip import CorpusError
-from diffusiontalker.face.arkit import CHANNELS
+from diffusiontalker.data.clip import Clip, CorpusError
 from diffusiontalker.face.motion import MotionClip
 
 _SILENT_PEAK = 1e-3
@@ -29,25 +28,14 @@ def check_audible(waveform: Float32[np.ndarray, "samples"]) -> None:
         )
 
 
-def check_channels(motion: MotionClip) -> None:
-    """Refuses motion without any ARKit channel."""
-    if not set(motion.channel_names) & set(CHANNELS):
-        raise CorpusError(
-            f"motion has the columns {', '.join(motion.channel_names[:5])}, none of them an ARKit channel; name the "
-            f"columns {', '.join(CHANNELS[:3])}, ..., {CHANNELS[-1]}"
-        )
-
-
 def check_range(motion: MotionClip, *, tolerance: float) -> None:
     """Refuses coefficients outside [-tolerance, 1 + tolerance]."""
     outside = np.maximum(motion.coefficients - 1.0, -motion.coefficients)
     frame, channel = np.unravel_index(outside.argmax(), outside.shape)
     if outside[frame, channel] > tolerance:
-        value = float(motion.coefficients[frame, channel])
-        hint = "divide percentages by 100" if value > 10 else "repair it or raise range_tolerance"
         raise CorpusError(
-            f"motion reaches {value:.3g} in channel {motion.channel_names[channel]} at frame {frame}, expected [0, 1] "
-            f"(tolerance {tolerance:g}); {hint}"
+            f"motion reaches {motion.coefficients[frame, channel]:.3g} in channel {motion.channel_names[channel]} at frame "
+            f"{frame}, expected [0, 1] (tolerance {tolerance:g}); rescale the channel or raise range_tolerance"
         )
 
 
@@ -76,29 +64,28 @@ class ContentRegistry:
     def __init__(self) -> None:
         self._first: dict[str, tuple[str, str]] = {}
 
-    def register(self, *, clip_id: str, split: str, waveform: np.ndarray, motion: MotionClip) -> str | None:
-        """Remembers a clip's content.
-
-        Returns:
-            A warning when a clip of the same split has the same sound or motion, else None.
-
-        Raises:
-            CorpusError: when a clip of another split has it: training on test data.
-        """
-        content = {"audio": waveform}
-        if not is_still(motion):
-            content["motion"] = motion.coefficients
-        keys = {kind: kind + hashlib.sha256(array.tobytes()).hexdigest() for kind, array in content.items()}
-        warning = None
-        for kind, key in keys.items():
-            other, other_split = self._first.get(key, (clip_id, split))
-            if other_split != split:
+    def check(self, clip: Clip) -> None:
+        """Refuses a clip that another split already has: testing on training data."""
+        for kind, key in _content_keys(clip):
+            other_id, other_split = self._first.get(key, (clip.clip_id, clip.split))
+            if other_split != clip.split:
                 raise CorpusError(
-                    f"{kind} is identical to that of clip '{other}' in split {other_split}, this one is in {split}; "
-                    "keep it in one split"
+                    f"{kind} is identical to that of clip '{other_id}' in split {other_split}, this one is in "
+                    f"{clip.split}; keep it in one split"
                 )
-            if other != clip_id:
-                warning = f"{kind} is identical to that of clip '{other}' in the same split"
-        for key in keys.values():
-            self._first.setdefault(key, (clip_id, split))
-        return warning
+
+    def add(self, clip: Clip) -> list[str]:
+        """Remembers a clip; returns a warning for each part of it that an earlier clip has too."""
+        warnings = []
+        for kind, key in _content_keys(clip):
+            if key in self._first:
+                warnings.append(f"{kind} is identical to that of clip '{self._first[key][0]}'")
+            self._first.setdefault(key, (clip.clip_id, clip.split))
+        return warnings
+
+
+def _content_keys(clip: Clip) -> list[tuple[str, str]]:
+    content = {"audio": clip.waveform}
+    if not is_still(clip.motion):
+        content["motion"] = clip.motion.coefficients
+    return [(kind, kind + hashlib.sha256(array.tobytes()).hexdigest()) for kind, array in content.items()]

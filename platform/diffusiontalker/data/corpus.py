@@ -18,6 +18,7 @@ from pyarrow import fs
 from diffusiontalker.audio.waveform import AudioError, AudioLimits, read_waveform
 from diffusiontalker.config import ConfigError, from_plain
 from diffusiontalker.data.clip import Clip, CorpusError, suggestion
+from diffusiontalker.data.digest import clip_digest, corpus_digest
 from diffusiontalker.data.storage import file_names, joined, open_filesystem
 from diffusiontalker.face.motion import MotionClip, MotionError
 
@@ -110,6 +111,24 @@ class Corpus:
     def load(self, split: str | None = None) -> list[Clip]:
         """All clips of one split (of the corpus for None) in memory: about 85 kB per second of speech."""
         return list(self.clips(split))
+
+    def verify(self) -> None:
+        """Reads everything and compares it with the digest in the index.
+
+        Raises:
+            CorpusError: when a shard cannot be read, or the content is not what was written.
+        """
+        digests = {}
+        for row in (row for shard in self.info.shards for row in self._rows(shard)):
+            facts = {name: row[name].as_py() for name in ("speaker", "emotion", "split", "num_frames", "audio")}
+            motion = row["motion"].values.to_numpy().tobytes()
+            digests[row["clip_id"].as_py()] = clip_digest(**facts, motion=motion)
+        found = corpus_digest(digests, motion_fps=self.info.motion_fps, channel_names=self.info.channel_names)
+        if found != self.info.digest:
+            raise CorpusError(
+                f"{self.uri}: content has digest {found[:16]}, the index says {self.info.digest[:16]}; the files were "
+                "changed after they were written, copy or import the corpus again"
+            )
 
     def _rows(self, shard: ShardInfo) -> Iterator[dict[str, Any]]:
         where = f"{self.uri}/{shard.file}"

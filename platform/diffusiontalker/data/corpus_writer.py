@@ -6,7 +6,6 @@ shards of a failed attempt are removed.
 
 import contextlib
 import dataclasses
-import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -22,7 +21,8 @@ from diffusiontalker.audio.waveform import encode_flac
 from diffusiontalker.config import ArtefactError, publish_directory
 from diffusiontalker.data.clip import SPLITS, Clip, CorpusError
 from diffusiontalker.data.corpus import FORMAT, INDEX_NAME, VERSION, CorpusInfo, ShardInfo
-from diffusiontalker.data.storage import file_names, joined, open_filesystem
+from diffusiontalker.data.digest import clip_digest, corpus_digest
+from diffusiontalker.data.storage import file_names, joined, new_file, open_filesystem
 from diffusiontalker.face.arkit import CHANNELS
 
 _SHARD_BYTES = 32 * 1024 * 1024
@@ -82,27 +82,21 @@ class CorpusWriter:
             CorpusError: for a repeated id or a clip of another rate, length or channel order.
         """
         self._check(clip)
-        row = {
-            "clip_id": clip.clip_id,
-            "audio": encode_flac(clip.waveform),
-            "motion": clip.motion.coefficients.ravel(),
-            "num_frames": clip.motion.num_frames,
-            "speaker": clip.speaker,
-            "emotion": clip.emotion,
-            "split": clip.split,
-        }
-        self._digests[clip.clip_id] = _row_digest(row)
+        audio, motion = encode_flac(clip.waveform), clip.motion.coefficients.ravel()
+        facts: dict[str, Any] = {"speaker": clip.speaker, "emotion": clip.emotion, "split": clip.split}
+        facts["num_frames"] = clip.motion.num_frames
+        self._digests[clip.clip_id] = clip_digest(audio=audio, motion=motion.tobytes(), **facts)
         self._speakers.add(clip.speaker)
         self._emotions.add(clip.emotion)
         self._samples += len(clip.waveform)
         pending = self._pending[clip.split]
-        pending.append(row)
+        pending.append({"clip_id": clip.clip_id, "audio": audio, "motion": motion, **facts})
         if sum(len(row["audio"]) + row["motion"].nbytes for row in pending) >= _SHARD_BYTES:
             self._flush(clip.split)
 
     def add_document(self, name: str, text: str) -> None:
         """Puts a text file (a report, a licence) beside the shards."""
-        with self._filesystem.open_output_stream(joined(self._root, name)) as stream:
+        with new_file(self._filesystem, joined(self._root, name)) as stream:
             stream.write(text.encode())
 
     def _check(self, clip: Clip) -> None:
@@ -126,7 +120,7 @@ class CorpusWriter:
         number = sum(shard.split == split for shard in self._shards)
         shard = ShardInfo(file=f"{split}-{number:05d}.parquet", split=split, num_clips=len(rows))
         table = pa.Table.from_pylist(rows, schema=self._schema)
-        with self._filesystem.open_output_stream(joined(self._root, shard.file)) as stream:
+        with new_file(self._filesystem, joined(self._root, shard.file)) as stream:
             pq.write_table(table, stream, compression="zstd", row_group_size=64)
         self._shards.append(shard)
         rows.clear()
@@ -149,18 +143,13 @@ class CorpusWriter:
             splits=dict(counts),
             num_clips=len(self._digests),
             seconds=self._samples / timebase.SAMPLE_RATE_HZ,
-            digest=self._digest(),
+            digest=corpus_digest(self._digests, motion_fps=self.motion_fps, channel_names=self.channel_names),
             shards=tuple(self._shards),
             source=self.source,
         )
         index = {"format": FORMAT, "version": VERSION, **dataclasses.asdict(info)}
         self.add_document(INDEX_NAME, json.dumps(index, indent=1) + "\n")
         return info
-
-    def _digest(self) -> str:
-        header = json.dumps([self.motion_fps, self.channel_names])
-        lines = [header, *(f"{clip_id} {self._digests[clip_id]}" for clip_id in sorted(self._digests))]
-        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 def write_corpus(
@@ -193,11 +182,6 @@ def _schema(motion_fps: float, channel_names: Sequence[str]) -> pa.Schema:
         ],
         metadata={"motion_fps": repr(motion_fps), "channel_names": json.dumps(list(channel_names)), "audio": "flac"},
     )  # fmt: skip
-
-
-def _row_digest(row: dict[str, Any]) -> str:
-    labels = json.dumps([row[name] for name in ("speaker", "emotion", "split", "num_frames")])
-    return hashlib.sha256(labels.encode() + row["audio"] + row["motion"].tobytes()).hexdigest()
 
 
 @contextlib.contextmanager

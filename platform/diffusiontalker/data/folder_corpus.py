@@ -7,7 +7,7 @@ import dataclasses
 import json
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -121,32 +121,38 @@ class _Importer:
         self._config = config
         self._content = checks.ContentRegistry()
         self._seen: set[str] = set()
+        self._channels: frozenset[str] = frozenset()
         self._accepted: list[str] = []
         self._rejected: list[tuple[str, str]] = []
         self._warnings: list[str] = []
 
     def take(self, row: ManifestRow) -> None:
         try:
-            self._add(row)
-        except (AudioError, MotionError, CorpusError) as error:
+            clip = self._checked(row)
+        except (AudioError, MotionError, CorpusError, OSError) as error:
             self._rejected.append((row.clip_id, str(error)))
-        else:
-            self._accepted.append(row.clip_id)
+            return
+        self._warnings += [f"{clip.clip_id}: {warning}" for warning in self._oddities(clip)]
+        self._accepted.append(clip.clip_id)
+        self._writer.missing_channels |= set(CHANNELS) - set(clip.motion.channel_names)
+        self._writer.add(clip.aligned(motion_fps=self._config.motion_fps))
 
-    def _add(self, row: ManifestRow) -> None:
+    def _checked(self, row: ManifestRow) -> Clip:
         if row.clip_id in self._seen:
             raise CorpusError("this clip_id stands in the manifest more than once; give every clip its own")
         self._seen.add(row.clip_id)
         clip = read_clip(row, config=self._config)
-        warning = self._content.register(
-            clip_id=clip.clip_id, split=clip.split, waveform=clip.waveform, motion=clip.motion
-        )
-        if warning:
-            self._warnings.append(f"{clip.clip_id}: {warning}")
+        self._content.check(clip)
+        return clip
+
+    def _oddities(self, clip: Clip) -> Iterator[str]:
+        yield from self._content.add(clip)
         if checks.is_still(clip.motion):
-            self._warnings.append(f"{clip.clip_id}: motion never moves; the face was probably not tracked")
-        self._writer.missing_channels |= set(CHANNELS) - set(clip.motion.channel_names)
-        self._writer.add(clip.aligned(motion_fps=self._config.motion_fps))
+            yield "motion never moves; the face was probably not tracked"
+        channels = frozenset(clip.motion.channel_names)
+        self._channels = self._channels or channels
+        if lacking := self._channels - channels:
+            yield f"lacks channels that other clips have: {', '.join(sorted(lacking))}"
 
     def check_rejections(self, source: Path) -> None:
         total = len(self._accepted) + len(self._rejected)
@@ -188,7 +194,6 @@ def read_clip(row: ManifestRow, *, config: ImportConfig) -> Clip:
     waveform = read_waveform(row.audio)
     motion = read_motion(row.motion, fps=fps)
     checks.check_audible(waveform)
-    checks.check_channels(motion)
     checks.check_range(motion, tolerance=config.range_tolerance)
     checks.check_drift(motion, waveform, max_drift_s=config.max_drift_s)
     return Clip(

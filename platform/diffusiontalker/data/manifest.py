@@ -49,7 +49,7 @@ def read_manifest(folder: Path) -> list[ManifestRow]:
             raw_rows = list(reader)
     except FileNotFoundError:
         raise CorpusError(
-            f"{folder}: has no {MANIFEST_NAME}; write one, a row per clip, with the columns {', '.join(MANIFEST_COLUMNS)}"
+            f"{folder}: has no {MANIFEST_NAME}; write one, a row per clip, columns {', '.join(MANIFEST_COLUMNS)}"
         ) from None
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise CorpusError(f"{path}: cannot be read ({error}); save it as comma-separated UTF-8 text") from None
@@ -67,8 +67,8 @@ def read_manifest(folder: Path) -> list[ManifestRow]:
 
 def _row(raw: dict[str, str | None], *, folder: Path) -> ManifestRow:
     text = {name: (raw[name] or "").strip() for name in MANIFEST_COLUMNS}
-    paths = {name: folder / text.pop(name) for name in ("audio", "motion")}
-    return ManifestRow(**text, **paths)
+    audio, motion = folder / text.pop("audio"), folder / text.pop("motion")
+    return ManifestRow(audio=audio, motion=motion, **text)
 
 
 def _check_unseen_speakers(rows: list[ManifestRow], *, path: Path) -> None:

@@ -3,6 +3,8 @@
 `s3://bucket/prefix` obeys the usual AWS variables, `AWS_ENDPOINT_URL` included, so any S3-compatible store works.
 """
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import fsspec
@@ -40,5 +42,27 @@ def joined(root: str, name: str) -> str:
 
 
 def file_names(filesystem: fs.FileSystem, root: str) -> list[str]:
-    """Names of what lies directly in a folder; empty when it does not exist."""
-    return [entry.base_name for entry in filesystem.get_file_info(fs.FileSelector(root, allow_not_found=True))]
+    """Names of what lies directly in a folder; empty when it does not exist.
+
+    Raises:
+        CorpusError: when the store cannot be reached or the folder may not be listed.
+    """
+    try:
+        entries = filesystem.get_file_info(fs.FileSelector(root, allow_not_found=True))
+    except OSError as error:
+        raise CorpusError(f"{root}: cannot be listed ({error}); check the address and the access rights") from None
+    return [entry.base_name for entry in entries]
+
+
+@contextlib.contextmanager
+def new_file(filesystem: fs.FileSystem, path: str) -> Iterator[pa.NativeFile]:
+    """A stream into a new file.
+
+    Raises:
+        CorpusError: when it cannot be opened or written.
+    """
+    try:
+        with filesystem.open_output_stream(path) as stream:
+            yield stream
+    except OSError as error:
+        raise CorpusError(f"{path}: cannot be written ({error}); check space, address and access rights") from None

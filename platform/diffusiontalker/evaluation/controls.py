@@ -118,7 +118,7 @@ class ShuffledAudio:
     @property
     def name(self) -> str:
         """The wrapped system's name, marked."""
-        return f"{self.system.name}, shuffled audio"
+        return f"{self.system.name} (shuffled audio)"
 
     @property
     def num_steps(self) -> int | None:
@@ -162,7 +162,7 @@ def standard_systems(corpus: Corpus, bundles: Mapping[str, Bundle]) -> list[Syst
             systems += [still, ShuffledAudio(system=still)]
             continue
         sampled = BundleSystem(bundle=bundle, name=name, temperature=bundle.sampling.temperature or 1.0)
-        still = dataclasses.replace(still, name=f"{name}, temperature 0", family=name)
+        still = dataclasses.replace(still, name=f"{name} (temperature 0)", family=name)
         systems += [sampled, still, ShuffledAudio(system=sampled)]
     return systems
 

@@ -40,8 +40,8 @@ def _where(group: dict[str, Any]) -> str:
 
 
 def _below(best: Row, control: Row, field: str) -> Check:
-    label, digits = {"lve_mm": ("Lip vertex error (mm)", 2), "mae": ("Mean absolute error", 4)}[field]
-    text = f"{label}: {best['name']} {best[field]:.{digits}f}, {control['name']} {control[field]:.{digits}f}."
+    label, digits, unit = {"lve_mm": ("lip vertex error", 2, " mm"), "mae": ("mean absolute error", 4, "")}[field]
+    text = f"Lower {label} than {control['name']}: {best[field]:.{digits}f} against {control[field]:.{digits}f}{unit}."
     return {"text": text, "holds": best[field] < control[field]}
 
 

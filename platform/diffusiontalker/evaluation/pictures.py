@@ -99,7 +99,7 @@ def _mean(samples: Sequence[MotionClip]) -> MotionClip:
 
 
 def _label(system: System, samples: Sequence[MotionClip]) -> str:
-    return f"{system.name}, mean of {len(samples)}" if len(samples) > 1 else system.name
+    return f"{system.name} (mean of {len(samples)})" if len(samples) > 1 else system.name
 
 
 def _curves(

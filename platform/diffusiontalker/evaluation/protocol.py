@@ -191,7 +191,7 @@ def _rows(
     """One row per estimate, over the clips at `indices`."""
     rows = []
     for estimate, per_clip in estimates.items():
-        name = f"{system.name}, {estimate}" if system.is_stochastic else system.name
+        name = f"{system.name} ({estimate})" if system.is_stochastic else system.name
         row = {"name": name, "system": system.name, "estimate": estimate} | facts
         terms = [term for index in indices for term in per_clip[index]]
         row |= pool(terms, channel_names=scorer.channel_names)

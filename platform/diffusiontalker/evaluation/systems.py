@@ -5,13 +5,14 @@ Systems see only `clip.waveform` (and the length of its motion); truths and labe
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from diffusiontalker.data import Clip
 from diffusiontalker.face import MotionClip
 from diffusiontalker.inference import Bundle, animate_batch
 
 
+@runtime_checkable
 class System(Protocol):
     """Something that predicts the motion of clips."""
 

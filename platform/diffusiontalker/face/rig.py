@@ -69,7 +69,7 @@ class Rig:
                  f"{place}: shape offsets are {self.shape_deltas.shape}, expected {(len(self.shape_names), count, 3)}: "
                  "one (vertices, 3) block per shape name, all with the neutral's vertices")  # fmt: skip
         _require(self.triangles.ndim == 2 and self.triangles.shape[1] == 3 and len(self.triangles) > 0,
-                 f"{place}: triangles have shape {self.triangles.shape}, expected (triangles, 3) with at least one")  # fmt: skip
+                 f"{place}: triangles have shape {self.triangles.shape}, expected (triangles, 3), not 0")  # fmt: skip
         _require(self.triangles.min() >= 0 and self.triangles.max() < count,
                  f"{place}: triangles use vertices {self.triangles.min()} to {self.triangles.max()}, "
                  f"but there are {count} (0 to {count - 1})")  # fmt: skip
@@ -125,7 +125,7 @@ class Rig:
             coefficients, names = np.asarray(motion, dtype=np.float32), CHANNELS
             _require(coefficients.ndim == 2 and coefficients.shape[1] == len(CHANNELS),
                      f"rig '{self.name}': bare coefficients have shape {coefficients.shape}, expected "
-                     f"(frames, {len(CHANNELS)}) in the order of arkit.CHANNELS; pass a MotionClip otherwise")  # fmt: skip
+                     f"(frames, {len(CHANNELS)}) in the order of arkit.CHANNELS; or pass a MotionClip")  # fmt: skip
         used = [name for name in self.shape_names if name in names]
         shapes = self.shape_deltas[[self.shape_names.index(name) for name in used]]
         neutral, shapes = (self.neutral, shapes) if only is None else (self.neutral[only], shapes[:, only])

@@ -1,16 +1,24 @@
 """From a trained talker to animation: bundles, one-shot animation, enrolled voices. Runs with torch alone."""
 
 from diffusiontalker.inference.bundle import Bundle, BundleError, SamplingConfig, load_bundle, save_bundle
+from diffusiontalker.inference.enrollment import enroll
+from diffusiontalker.inference.pipeline import AnimationError, Style, animate, animate_batch, embed
 from diffusiontalker.inference.voices import Voice, VoiceError, VoiceStore, blend, read_voice, write_voice
 
 __all__ = [
+    "AnimationError",
     "Bundle",
     "BundleError",
     "SamplingConfig",
+    "Style",
     "Voice",
     "VoiceError",
     "VoiceStore",
+    "animate",
+    "animate_batch",
     "blend",
+    "embed",
+    "enroll",
     "load_bundle",
     "read_voice",
     "save_bundle",

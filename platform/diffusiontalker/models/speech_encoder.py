@@ -6,7 +6,7 @@ frozen, and sees everything it is given. Neither knows about motion.
 
 import dataclasses
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
@@ -52,6 +52,7 @@ class SpeechEncoderConfig:
         return self.family == "hugging_face"
 
 
+@runtime_checkable
 class SpeechEncoder(Protocol):
     """What the talker needs of an encoder."""
 
@@ -81,7 +82,8 @@ class LogMelEncoder(nn.Module):
         )
         self.norm = nn.LayerNorm(config.width)
         inner = total_context(self.blocks)
-        self.context: Context | None = Context(left=inner.left + 1, right=inner.right + 2)
+        # Below the blocks a speech frame hears 360 samples before its instant and 520 after: two frames on either side.
+        self.context: Context | None = Context(left=inner.left + 2, right=inner.right + 2)
 
     def forward(
         self, waveforms: Float[Tensor, "batch samples"], num_samples: Int[Tensor, " batch"]

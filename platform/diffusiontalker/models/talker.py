@@ -96,7 +96,12 @@ class Talker(nn.Module):
         self, waveforms: Float[Tensor, "batch samples"], num_samples: Int[Tensor, " batch"]
     ) -> tuple[Float[Tensor, "batch speech_frames features"], Bool[Tensor, "batch speech_frames"]]:
         """Speech features at 50 Hz and the mask of frames inside each clip; beyond its end its last frame is held."""
-        features = self.encoder(waveforms, num_samples)
+        return self.hold_last(self.encoder(waveforms, num_samples), num_samples)
+
+    def hold_last(
+        self, features: Float[Tensor, "batch speech_frames features"], num_samples: Int[Tensor, " batch"]
+    ) -> tuple[Float[Tensor, "batch speech_frames features"], Bool[Tensor, "batch speech_frames"]]:
+        """Repeats each clip's last frame beyond its end, so that interpolation there never meets padding."""
         lengths = torch.tensor([timebase.speech_frames(int(n)) for n in num_samples], device=features.device)
         index = torch.minimum(torch.arange(features.shape[1], device=features.device), lengths[:, None] - 1)
         held = features.gather(1, index[..., None].expand(-1, -1, features.shape[2]))

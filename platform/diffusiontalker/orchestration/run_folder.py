@@ -60,6 +60,16 @@ class RunFolder:
         return self.root / "controls" / "regression"
 
     @property
+    def metrics(self) -> Path:
+        """Training figures, one JSON object a line; `tensorboard/` stands beside it."""
+        return self.root / "metrics.jsonl"
+
+    @property
+    def evaluation(self) -> Path:
+        """The report as it was measured, with its plots as separate pictures."""
+        return self.root / "evaluation"
+
+    @property
     def report(self) -> Path:
         """Figures of the evaluation (JSON); `report.html` stands beside it."""
         return self.root / "report.json"
@@ -108,6 +118,13 @@ class RunFolder:
                 "resume with the same one, or start a new run with --out"
             )
         return folder
+
+    def discard_if_nothing_was_made(self) -> None:
+        """Removes a run that ended before its first artefact, so that it can be started again under its name."""
+        if {path.name for path in self.root.iterdir()} == {self.config.name, self.provenance.name}:
+            self.config.unlink()
+            self.provenance.unlink()
+            self.root.rmdir()
 
 
 def _differences(before: Any, now: Any, prefix: str = "") -> list[str]:

@@ -119,10 +119,10 @@ def train(
         optimizer.load_state_dict(state.optimizer)
         first_step = state.step
         _LOG.info("resumed at step %d of %d", first_step, config.num_steps)
-    source = _window_source(config, corpus, talker, split="train", ranks=ranks)
+    source = window_source(config, corpus, talker, split="train")
     validation = None
     if "validation" in corpus.info.splits:
-        validation = _window_source(config, corpus, talker, split="validation", ranks=ranks)
+        validation = window_source(config, corpus, talker, split="validation")
     started, metrics = time.perf_counter(), dict[str, float]()
     for step in range(first_step, config.num_steps):
         data_started = time.perf_counter()
@@ -233,7 +233,8 @@ def _step_metrics(losses: dict[str, Tensor], norm: Tensor, *, ranks: Ranks, step
     return named | {"train/gradient_norm": float(norm)}
 
 
-def _window_source(config: TrainingConfig, corpus: Corpus, talker: Talker, *, split: str, ranks: Ranks) -> WindowSource:
+def window_source(config: TrainingConfig, corpus: Corpus, talker: Talker, *, split: str) -> WindowSource:
+    """The windows of a split; augmented for training only, from ready-made features when the encoder is frozen."""
     clips = corpus.load(split)
     features = None
     if config.talker.encoder.is_frozen:
@@ -241,11 +242,7 @@ def _window_source(config: TrainingConfig, corpus: Corpus, talker: Talker, *, sp
         if config.feature_cache is not None:
             key = f"{config_digest(config.talker.encoder)}-{corpus.info.digest[:16]}-{split}"
             cache = Path(config.feature_cache) / f"{key}.safetensors"
-        if not ranks.is_main:
-            ranks.barrier()
-        features = precompute_features(talker, clips, cache_path=cache if ranks.is_main or cache is None else cache)
-        if ranks.is_main:
-            ranks.barrier()
+        features = precompute_features(talker, clips, cache_path=cache)
     return WindowSource(
         clips,
         speakers=talker.speakers,

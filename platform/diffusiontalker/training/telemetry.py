@@ -3,9 +3,10 @@
 import json
 import time
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
+@runtime_checkable
 class Telemetry(Protocol):
     """Where the loop sends its numbers."""
 

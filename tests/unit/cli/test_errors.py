@@ -82,7 +82,7 @@ def test_bundles_that_are_none_are_named(tmp_path: Path, animate: Callable) -> N
         (("--voice", "eve.json"), ("eve.json: no such voice file", "diffusiontalker enroll")),
         (("--num-steps", "0"), ("num_steps", "0")),
         (("--temperature", "-1"), ("temperature", "-1")),
-        (("--fps", "0"), ("fps", "positive")),
+        (("--fps", "0"), ("--fps 0", "expected 1 to 240")),
         (("--rig", "nowhere.npz"), ("nowhere.npz",)),
         (("--device", "gpu9"), ("device 'gpu9' cannot be used", "try device 'cpu'")),
     ],

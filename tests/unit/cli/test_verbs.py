@@ -95,10 +95,14 @@ def test_an_empty_voice_folder_says_how_to_fill_it(tmp_path: Path, command: Call
 
 def test_a_synthetic_corpus_is_made_and_inspected(corpus_path: Path, command: Callable) -> None:
     assert Corpus.open(corpus_path).info.emotions == ("neutral", "happy")
-    outcome = command("corpus", "inspect", corpus_path)
+    plots = corpus_path.parent / "plots"
+    outcome = command("corpus", "inspect", corpus_path, "--plots", plots)
     assert outcome.code == 0, outcome.err
     assert "neutral" in outcome.out
     assert "jawOpen" in outcome.out
+    assert {path.name for path in plots.iterdir()} == {
+        f"{picture}_{theme}.png" for picture in ("channels", "curves") for theme in ("light", "dark")
+    }
 
 
 def test_a_folder_is_imported(tmp_path: Path, corpus_path: Path, speech_path: Path, command: Callable) -> None:

@@ -62,7 +62,7 @@ class SyntheticCorpusConfig:
         if not (0 < self.validation_fraction < 1 and 0 < self.test_fraction < 1) or self._split_sizes()["train"] < 1:
             raise ValueError(
                 f"{self.sentences_per_speaker_emotion} sentences with validation_fraction {self.validation_fraction} "
-                f"and test_fraction {self.test_fraction} leave none for training; raise the count or lower the fractions"
+                f"and test_fraction {self.test_fraction} leave none for training; raise the count or lower fractions"
             )
         if not 1 <= self.motion_fps <= 240:
             raise ValueError(f"motion_fps is {self.motion_fps}, expected 1 to 240 Hz, such as 25, 30 or 60")
@@ -211,10 +211,15 @@ def _recorded(
     """Vocal effort, silence around the speech, and the noise of a quiet room (1/f, about -55 dB of full scale)."""
     pads = [round(seconds * timebase.SAMPLE_RATE_HZ) for seconds in (lead_s, tail_s)]
     padded = np.pad(speech.astype(np.float64), (pads[0], pads[1]))
-    octaves = np.log2(np.maximum(np.fft.rfftfreq(len(padded), 1 / timebase.SAMPLE_RATE_HZ), 60.0) / 1000.0)
-    effort = 10.0 ** (emotion.tilt_db * octaves / 20.0)
+    length = 1 << (len(padded) - 1).bit_length()  # a power of two: transforms of odd lengths take 10 ms
+    octaves = np.log2(np.maximum(np.fft.rfftfreq(length, 1 / timebase.SAMPLE_RATE_HZ), 60.0) / 1000.0)
+
+    def shaped(signal: np.ndarray, db_per_octave: float) -> np.ndarray:
+        gains = 10.0 ** (db_per_octave * octaves / 20.0)
+        return np.fft.irfft(np.fft.rfft(signal, n=length) * gains, n=length)[: len(signal)]
+
     noise_db = _ROOM_NOISE_DB + generator.normal(0.0, 2.0)
-    hiss = np.fft.irfft(np.fft.rfft(generator.standard_normal(len(padded))) * 2.0 ** (-octaves / 2), n=len(padded))
-    voiced = _SPEECH_GAIN * emotion.loudness * np.fft.irfft(np.fft.rfft(padded) * effort, n=len(padded))
+    hiss = shaped(generator.standard_normal(len(padded)), -3.0)
+    voiced = _SPEECH_GAIN * emotion.loudness * shaped(padded, emotion.tilt_db)
     voiced *= min(1.0, _MAX_PEAK / np.abs(voiced).max())
     return (voiced + 10.0 ** (noise_db / 20.0) * hiss / hiss.std()).astype(np.float32)

@@ -93,10 +93,10 @@ def _pose(
     times: np.ndarray, *, speaker: Speaker, emotion: Emotion, intensity: float, generator: np.random.Generator
 ) -> Curves:
     swell = np.clip(1.0 + _drift(times, std=0.1, generator=generator), 0.6, 1.4)
-    pose = {name: value * speaker.expressiveness * intensity * swell for name, value in emotion.face.items()}
-    for name, value in speaker.rest.items():
-        pose[name] = pose.get(name, 0.0) + value
-    return {name: np.broadcast_to(curve, times.shape) for name, curve in pose.items()}
+    pose = {name: np.full_like(times, value) for name, value in speaker.rest.items()}
+    for name, value in emotion.face.items():
+        pose[name] = pose.get(name, 0.0) + value * speaker.expressiveness * intensity * swell
+    return pose
 
 
 def _accents(

@@ -38,20 +38,21 @@ class Emotion:
 EMOTIONS: Mapping[str, Emotion] = {
     "neutral": Emotion(),
     "happy": Emotion(
-        rate=1.08, pitch=14, pitch_range=1.5, loudness=1.15, tilt_db=1.0, articulation=1.1, accents=1.4,
+        rate=1.08, pitch=14.0, pitch_range=1.5, loudness=1.15, tilt_db=1.0, articulation=1.1, accents=1.4,
         face={"mouthSmile": 0.5, "cheekSquint": 0.38, "mouthDimple": 0.15, "browOuterUp": 0.14, "eyeSquint": 0.18},
     ),
     "sad": Emotion(
-        rate=0.82, pitch=-14, pitch_range=0.45, loudness=0.6, tilt_db=-2.5, articulation=0.8, blinking=1.3, accents=0.5,
+        rate=0.82, pitch=-14.0, pitch_range=0.45, loudness=0.6, tilt_db=-2.5, articulation=0.8, blinking=1.3,
+        accents=0.5,
         face={"browInnerUp": 0.55, "mouthFrown": 0.42, "eyeLookDown": 0.14, "mouthShrugLower": 0.14, "eyeSquint": 0.1},
     ),
     "angry": Emotion(
-        rate=1.14, pitch=2, pitch_range=1.2, loudness=1.5, tilt_db=2.5, articulation=1.2, blinking=0.6, accents=0.8,
+        rate=1.14, pitch=2.0, pitch_range=1.2, loudness=1.5, tilt_db=2.5, articulation=1.2, blinking=0.6, accents=0.8,
         face={"browDown": 0.68, "noseSneer": 0.3, "eyeSquint": 0.3, "eyeWide": 0.12, "mouthPress": 0.12,
               "mouthFrown": 0.12},
     ),
     "surprised": Emotion(
-        rate=1.0, pitch=24, pitch_range=1.9, loudness=1.15, tilt_db=0.5, articulation=1.12, blinking=0.5, accents=1.6,
+        rate=1.0, pitch=24.0, pitch_range=1.9, loudness=1.15, tilt_db=0.5, articulation=1.12, blinking=0.5, accents=1.6,
         face={"browInnerUp": 0.5, "browOuterUp": 0.62, "eyeWide": 0.55},
     ),
 }  # fmt: skip
@@ -93,30 +94,34 @@ class Speaker:
 
 
 _VOICES: tuple[tuple[str, str, float, float, float], ...] = (
-    ("amber", "en-us+f2", 172, 52, 50),
-    ("bruno", "en-us+m3", 160, 40, 40),
-    ("clara", "en-gb-x-rp+f4", 184, 58, 60),
-    ("derek", "en-gb-scotland+m5", 168, 46, 55),
-    ("elena", "en-029+f5", 158, 62, 45),
-    ("felix", "en-gb-x-rp+m1", 178, 56, 65),
-    ("greta", "en-us-nyc+f3", 166, 44, 40),
-    ("hugo", "en-gb-x-gbclan+m7", 186, 50, 50),
-    ("iris", "en-gb-scotland+linda", 164, 40, 60),
-    ("jonas", "en-us+m2", 154, 62, 35),
-    ("kira", "en-us+steph", 180, 48, 55),
-    ("liam", "en-029+benjamin", 170, 52, 45),
+    ("amber", "en-us+f2", 172.0, 52.0, 50.0),
+    ("bruno", "en-us+m3", 160.0, 40.0, 40.0),
+    ("clara", "en-gb-x-rp+f4", 184.0, 58.0, 60.0),
+    ("derek", "en-gb-scotland+m5", 168.0, 46.0, 55.0),
+    ("elena", "en-029+f5", 158.0, 62.0, 45.0),
+    ("felix", "en-gb-x-rp+m1", 178.0, 56.0, 65.0),
+    ("greta", "en-us-nyc+f3", 166.0, 44.0, 40.0),
+    ("hugo", "en-gb-x-gbclan+m7", 186.0, 50.0, 50.0),
+    ("iris", "en-gb-scotland+linda", 164.0, 40.0, 60.0),
+    ("jonas", "en-us+m2", 154.0, 62.0, 35.0),
+    ("kira", "en-us+steph", 180.0, 48.0, 55.0),
+    ("liam", "en-029+benjamin", 170.0, 52.0, 45.0),
 )
-_PAIRS = ("mouthSmile", "mouthLowerDown", "mouthUpperUp", "mouthStretch", "browOuterUp", "browDown", "eyeSquint",
-          "cheekSquint", "mouthFrown", "noseSneer", "mouthPress", "mouthDimple", "eyeBlink")  # fmt: skip
-_RESTING = ("browInnerUp", "browDownLeft", "browDownRight", "eyeSquintLeft", "eyeSquintRight", "mouthPressLeft",
-            "mouthPressRight", "mouthFrownLeft", "mouthFrownRight", "mouthRollLower", "mouthShrugLower")  # fmt: skip
+_PAIRS: tuple[str, ...] = (
+    "mouthSmile", "mouthLowerDown", "mouthUpperUp", "mouthStretch", "browOuterUp", "browDown", "eyeSquint",
+    "cheekSquint", "mouthFrown", "noseSneer", "mouthPress", "mouthDimple", "eyeBlink",
+)  # fmt: skip
+_RESTING: tuple[str, ...] = (
+    "browInnerUp", "browDownLeft", "browDownRight", "eyeSquintLeft", "eyeSquintRight", "mouthPressLeft",
+    "mouthPressRight", "mouthFrownLeft", "mouthFrownRight", "mouthRollLower", "mouthShrugLower",
+)  # fmt: skip
 _HABIT_SEED = 20_311
 
 
 def _speaker(index: int) -> Speaker:
     name, voice, words_per_minute, pitch, pitch_range = _VOICES[index]
     habits = np.random.default_rng([_HABIT_SEED, index])
-    rest = dict(zip(_RESTING, habits.uniform(0.0, 0.09, len(_RESTING)).tolist(), strict=True))
+    rest: dict[str, float] = dict(zip(_RESTING, habits.uniform(0.0, 0.09, len(_RESTING)).tolist(), strict=True))
     lean = habits.uniform(-0.06, 0.06)
     rest["mouthLeft" if lean > 0 else "mouthRight"] = abs(float(lean))
     asymmetry = np.clip(habits.normal(0.0, 0.13, len(_PAIRS)), -0.3, 0.3)

@@ -3,6 +3,7 @@
 from matplotlib.figure import Figure
 
 from diffusiontalker.evaluation.plots.channels import draw_channel_bars
+from diffusiontalker.evaluation.plots.corpus import draw_corpus
 from diffusiontalker.evaluation.plots.curves import CurvePanel, draw_curves, draw_variants
 from diffusiontalker.evaluation.plots.embeddings import EmbeddingPanel, draw_embeddings
 from diffusiontalker.evaluation.plots.faces import draw_face, draw_face_strip
@@ -14,6 +15,7 @@ __all__ = [
     "EmbeddingPanel",
     "Figure",
     "draw_channel_bars",
+    "draw_corpus",
     "draw_curves",
     "draw_embeddings",
     "draw_face",

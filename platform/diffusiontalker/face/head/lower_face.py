@@ -45,7 +45,7 @@ def lower_face_shapes(at: Coordinates) -> dict[str, np.ndarray]:
 
 def _jaw_share(at: Coordinates) -> np.ndarray:
     """How far each vertex goes with the jaw: 1 for chin, lower lip and teeth, 0 from the nose upwards."""
-    x, y, z = at.head.vertices.T
+    _, y, z = at.head.vertices.T
     share = (1 - at.upper) * np.exp(-((np.maximum(at.above_seam, 0) / 1.9) ** 2))
     share = share * smoothstep((z + 1.0) / 5.5) * smoothstep((y + 12.6) / 2.6)
     share = np.where(at.head.kind == Kind.CAVITY, (1 - at.upper) * (1 - smoothstep((at.inward - 3.8) / 1.0)), share)
@@ -64,7 +64,7 @@ def _turned_jaw(at: Coordinates, place: np.ndarray | None = None) -> np.ndarray:
 
 
 def _closed_mouth(at: Coordinates) -> np.ndarray:
-    """Takes back what jawOpen does to the lips: with both at 1 the lips meet again, a quarter of it by the upper one."""
+    """Takes back what jawOpen does to the lips: with both at 1 they meet again, the upper one coming a quarter."""
     x = np.clip(at.x, -surface.MOUTH_HALF_WIDTH, surface.MOUTH_HALF_WIDTH)
     depth = surface.bare_depth(x, at.y * 0 + surface.MOUTH_Y) + 0.5
     seam_point = np.stack([x, np.full_like(x, surface.MOUTH_Y), depth], axis=1)

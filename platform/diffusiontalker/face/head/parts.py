@@ -41,7 +41,8 @@ def _left_eyeball() -> Piece:
 def _glint() -> Piece:
     """A small bright disc on the cornea: eyes without a reflection look dead."""
     turn = 2 * np.pi * np.arange(10) / 10
-    flat = np.concatenate([[[0.0, 0.0]], 0.085 * np.stack([np.cos(turn), np.sin(turn)], axis=1)]) + [-0.22, 0.26]
+    circle = np.stack([np.cos(turn), np.sin(turn)], axis=1)
+    flat = np.array([-0.22, 0.26]) + 0.085 * np.concatenate([np.zeros((1, 2)), circle])
     depth = np.sqrt((surface.EYE_RADIUS + 0.015) ** 2 - (flat**2).sum(axis=1))
     rim = np.arange(1, 11)
     fan = np.stack([np.zeros(10, dtype=int), rim, np.roll(rim, -1)], axis=1)
@@ -56,7 +57,11 @@ def _left_brow() -> Piece:
     half_width = 0.34 * np.minimum(1, 0.55 + 3 * along) * (1 - 0.80 * along**1.6)
     y = middle + half_width * across
     depth = surface.skin_depth(x.ravel(), y.ravel()) + 0.02 + 0.10 * (1 - across.ravel() ** 2)
-    fade = np.clip(1.15 - np.abs(across) ** 3, 0, 1) * np.clip(along * 9 + 0.25, 0, 1) * np.clip((1 - along) * 8 + 0.2, 0, 1)
+    fade = (
+        np.clip(1.15 - np.abs(across) ** 3, 0, 1)
+        * np.clip(along * 9 + 0.25, 0, 1)
+        * np.clip((1 - along) * 8 + 0.2, 0, 1)
+    )
     return make_piece(np.column_stack([x.ravel(), y.ravel(), depth]), strip_triangles(7, 22), kind=Kind.BROW,
                       shade=fade.ravel())  # fmt: skip
 
@@ -68,7 +73,7 @@ def _teeth(*, upper: bool) -> Piece:
     x = 2.25 * np.sin(place * 1.25) / np.sin(1.25)
     within = np.abs(((place + 1) / 2 * _TEETH_PER_ARCH) % 1.0 - 0.5) * 2  # 1 between teeth, 0 in the middle of one
     gap = within**6
-    front = (8.98 if upper else 8.78) - 0.40 * x**2
+    front = (8.98 if upper else 8.78) - 0.21 * x**2 - 0.02 * x**4
     edge = np.where(gap > 0.5, 0.10 if upper else 0.04, 0.0) + 0.10 * np.abs(place) ** 2
     sign = 1.0 if upper else -1.0
     edge_y = surface.MOUTH_Y + (-0.34 if upper else -0.26)

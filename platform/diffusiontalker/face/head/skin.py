@@ -23,13 +23,13 @@ _CAVITY = (
 
 
 def seam(x: np.ndarray) -> np.ndarray:
-    """y of the line where the closed lips meet."""
+    """The y of the line where the closed lips meet."""
     share = np.clip(x / surface.MOUTH_HALF_WIDTH, -1.2, 1.2)
     return surface.MOUTH_Y + 0.10 * share**2 - 0.07 * np.exp(-((share / 0.22) ** 2))
 
 
 def lip_border(x: np.ndarray, *, upper: bool) -> np.ndarray:
-    """y of the vermilion border, where lip meets skin."""
+    """The y of the vermilion border, where lip meets skin."""
     share = np.clip(np.abs(x) / surface.MOUTH_HALF_WIDTH, 0.0, 1.0)
     if upper:
         arch = 0.72 * (1 - share**1.7) ** 0.95 + 0.06 * np.exp(-(((share - 0.2) / 0.12) ** 2))
@@ -38,7 +38,7 @@ def lip_border(x: np.ndarray, *, upper: bool) -> np.ndarray:
 
 
 def lid_edge(offset: np.ndarray, *, upper: bool) -> np.ndarray:
-    """y of a lid's edge relative to the eye's middle; `offset` is x from it, growing towards the ear."""
+    """The y of a lid's edge relative to the eye's middle; `offset` is x from it, growing towards the ear."""
     share = np.clip(offset / EYE_HALF_WIDTH, -1.0, 1.0)
     tilt = 0.07 * share
     if upper:
@@ -62,7 +62,11 @@ def build_skin() -> Piece:
         keep_vertex[top + 1 : bottom, first + 1 : last] = False
 
     loops = [_hole_loop(index, rows, columns) for rows, columns in holes]
-    patches = [_mouth_patch(grid[loops[0]]), _eye_patch(grid[loops[1]], side=1.0), _eye_patch(grid[loops[2]], side=-1.0)]
+    patches = [
+        _mouth_patch(grid[loops[0]]),
+        _eye_patch(grid[loops[1]], side=1.0),
+        _eye_patch(grid[loops[2]], side=-1.0),
+    ]
     front = make_piece(grid, _grid_triangles(index, keep_cell), kind=Kind.FACE)
     return _compacted(_filled(front, loops, patches), keep_vertex.ravel())
 
@@ -141,7 +145,7 @@ def _hole_loop(index: np.ndarray, rows: tuple[int, int], columns: tuple[int, int
 
 
 def _around(half: int, width: float) -> np.ndarray:
-    """x of `2 * half` points of a contour: from +width over the upper half to -width and back."""
+    """The x of `2 * half` points of a contour: from +width over the upper half to -width and back."""
     upper = np.cos(np.pi * np.arange(half) / half)
     return width * np.concatenate([upper, -upper])
 

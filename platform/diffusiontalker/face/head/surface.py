@@ -45,7 +45,10 @@ MOUTH_Y = -5.85
 
 def loft(azimuth: Float[np.ndarray, " points"], station: Float[np.ndarray, " points"]) -> Float[np.ndarray, "points 3"]:
     """Points of the smooth head: no nose, no eye sockets, no lips."""
-    front_y, front_z, width, side_y, side_z, back_y, back_z, roundness = _interpolated_stations(station)
+    knots = np.arange(NUM_STATIONS, dtype=float)
+    front_y, front_z, width, side_y, side_z, back_y, back_z, roundness = cubic_interpolation(
+        knots, _STATIONS, station
+    ).T
     sine, cosine = np.sin(azimuth), np.cos(azimuth)
     in_front = cosine >= 0
     power = 2.0 / np.where(in_front, roundness, 2.0)
@@ -62,7 +65,7 @@ def chart(x: Float[np.ndarray, " points"], y: Float[np.ndarray, " points"]) -> t
     azimuth = np.arcsin(np.clip(x / 7.5, -0.95, 0.95))
     station = np.interp(-y, -_STATIONS[:, 0], np.arange(NUM_STATIONS, dtype=float))
     step = 1e-4
-    for _ in range(12):
+    for _ in range(6):
         here = loft(azimuth, station)
         along_azimuth = (loft(azimuth + step, station) - here) / step
         along_station = (loft(azimuth, station + step) - here) / step
@@ -77,7 +80,7 @@ def chart(x: Float[np.ndarray, " points"], y: Float[np.ndarray, " points"]) -> t
 
 
 def bare_depth(x: Float[np.ndarray, " points"], y: Float[np.ndarray, " points"]) -> Float[np.ndarray, " points"]:
-    """z of the smooth head in front, at frontal positions (x, y)."""
+    """The z of the smooth head in front, at frontal positions (x, y)."""
     return loft(*chart(x, y))[:, 2]
 
 
@@ -118,9 +121,12 @@ def nose(side: Float[np.ndarray, " points"], y: Float[np.ndarray, " points"]) ->
 
 
 def skin_depth(
-    x: Float[np.ndarray, " points"], y: Float[np.ndarray, " points"], *, bare: Float[np.ndarray, " points"] | None = None
+    x: Float[np.ndarray, " points"],
+    y: Float[np.ndarray, " points"],
+    *,
+    bare: Float[np.ndarray, " points"] | None = None,
 ) -> Float[np.ndarray, " points"]:
-    """z of the skin in front: smooth head + relief, with the lids draped over the eyeballs (no lips).
+    """The z of the skin in front: smooth head + relief, with the lids draped over the eyeballs (no lips).
 
     `bare` saves the work of `bare_depth` where it is known.
     """
@@ -138,23 +144,19 @@ def soft_maximum(first: np.ndarray, second: np.ndarray, width: float) -> np.ndar
 
 
 def cubic_interpolation(
-    knots: Float[np.ndarray, " knots"], values: Float[np.ndarray, " knots"], at: Float[np.ndarray, " points"]
-) -> Float[np.ndarray, " points"]:
+    knots: Float[np.ndarray, " knots"], values: Float[np.ndarray, "knots *columns"], at: Float[np.ndarray, " points"]
+) -> Float[np.ndarray, "points *columns"]:
     """Catmull-Rom (cubic Hermite, central differences) through `values` at increasing `knots`; ends held."""
-    slopes = np.gradient(values, knots)
+    slopes = np.gradient(values, knots, axis=0)
     cell = np.clip(np.searchsorted(knots, at, side="right") - 1, 0, len(knots) - 2)
     width = knots[cell + 1] - knots[cell]
     share = np.clip((at - knots[cell]) / width, 0.0, 1.0)
     square, cube = share**2, share**3
-    return (
-        (2 * cube - 3 * square + 1) * values[cell] + (cube - 2 * square + share) * width * slopes[cell]
-        + (3 * square - 2 * cube) * values[cell + 1] + (cube - square) * width * slopes[cell + 1]
+    weights = (
+        2 * cube - 3 * square + 1, 3 * square - 2 * cube, (cube - 2 * square + share) * width, (cube - square) * width
     )  # fmt: skip
-
-
-def _interpolated_stations(station: np.ndarray) -> list[np.ndarray]:
-    knots = np.arange(NUM_STATIONS, dtype=float)
-    return [cubic_interpolation(knots, column, station) for column in _STATIONS.T]
+    columns = (values[cell], values[cell + 1], slopes[cell], slopes[cell + 1])
+    return sum((column.T * weight).T for weight, column in zip(weights, columns, strict=True))  # type: ignore[return-value]
 
 
 def _hill(x: np.ndarray, y: np.ndarray, center: tuple[float, float], widths: tuple[float, float]) -> np.ndarray:

@@ -14,7 +14,8 @@ _LOOK_SIDEWAYS_DEG, _LOOK_UP_DEG, _LOOK_DOWN_DEG = 30.0, 24.0, 26.0
 
 def upper_face_shapes(at: Coordinates) -> dict[str, np.ndarray]:
     """Name -> (vertices, 3) for the brow, eye, cheekSquint and noseSneer shapes."""
-    shapes = {"browInnerUp": sum(_brow(at, side, (0.7, 2.75), (2.0, 1.5), up=0.85) for _, side in SIDES)}
+    left, right = (_brow(at, side, (0.7, 2.75), (2.0, 1.5), up=0.85) for _, side in SIDES)
+    shapes = {"browInnerUp": left + right}
     for label, side in SIDES:
         shapes |= {
             f"browDown{label}": _brow(at, side, (2.0, 2.6), (2.4, 1.3), up=-0.58, inwards=0.20),

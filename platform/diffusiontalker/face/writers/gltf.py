@@ -1,0 +1,175 @@
+"""Writer of GLB (binary glTF 2.0): a rig's mesh with its shapes as morph targets, and the clip as their animation.
+
+Offsets are stored sparsely (only vertices that a shape moves), which makes the file several times smaller.
+"""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pygltflib as gltf
+
+from diffusiontalker.face.motion import MotionClip
+from diffusiontalker.face.rig import Rig
+from diffusiontalker.face.writers.tables import frame_times_s
+
+_SMALLEST_OFFSET_M = 1e-5
+_SKIN_RGB = (0.86, 0.69, 0.60)
+
+
+def write_glb(clip: MotionClip, path: Path, *, rig: Rig, audio_name: str | None = None) -> None:
+    """Mesh, shapes and animation in one file; every frame becomes one key, in seconds, linearly interpolated.
+
+    Channels that the rig has no shape for are left out; shapes without a channel stay at 0. The animation's extras hold
+    `fps` and, when known, `audio`: the name of the sound file that belongs to it (glTF itself carries no sound).
+    """
+    binary = _Binary()
+    mesh = _mesh(rig, binary)
+    weights = clip.with_channels(rig.shape_names).coefficients
+    animations = [_animation(clip, weights, binary, audio_name)]
+    document = gltf.GLTF2(
+        asset=gltf.Asset(version="2.0", generator="diffusiontalker"),
+        scene=0,
+        scenes=[gltf.Scene(nodes=[0])],
+        nodes=[gltf.Node(name="head", mesh=0)],
+        meshes=[mesh],
+        materials=[_material(rig)],
+        animations=animations,
+        accessors=binary.accessors,
+        bufferViews=binary.views,
+        buffers=[gltf.Buffer(byteLength=len(binary.content))],
+    )
+    document.set_binary_blob(bytes(binary.content))
+    document.save_binary(path)
+
+
+@dataclasses.dataclass
+class _Binary:
+    """The binary chunk and the accessors into it, as they grow."""
+
+    content: bytearray = dataclasses.field(default_factory=bytearray)
+    views: list[gltf.BufferView] = dataclasses.field(default_factory=list)
+    accessors: list[gltf.Accessor] = dataclasses.field(default_factory=list)
+
+    def view(self, array: np.ndarray, *, target: int | None = None) -> int:
+        """Appends an array on a 4-byte boundary; the index of its buffer view."""
+        self.content.extend(b"\0" * (-len(self.content) % 4))
+        data = np.ascontiguousarray(array).tobytes()
+        self.views.append(gltf.BufferView(buffer=0, byteOffset=len(self.content), byteLength=len(data), target=target))
+        self.content.extend(data)
+        return len(self.views) - 1
+
+    def accessor(
+        self, array: np.ndarray, *, kind: str, target: int | None = None, bounds: bool = False, normalized: bool = False
+    ) -> int:
+        """Appends a dense array; the index of its accessor."""
+        lowest, highest = _limits(array) if bounds else (None, None)
+        self.accessors.append(
+            gltf.Accessor(
+                bufferView=self.view(array, target=target),
+                componentType=_component(array),
+                normalized=normalized,
+                count=len(array),
+                type=kind,
+                min=lowest,  # type: ignore[arg-type]
+                max=highest,  # type: ignore[arg-type]
+            )
+        )
+        return len(self.accessors) - 1
+
+    def sparse_offsets(self, offsets: np.ndarray) -> int:
+        """Appends the (vertices, 3) offsets of one shape, only those that are not nil; the index of its accessor."""
+        moved = np.nonzero((np.abs(offsets) > _SMALLEST_OFFSET_M).any(axis=1))[0]
+        if not len(moved):
+            moved = np.array([0])
+        kept = np.zeros_like(offsets)
+        kept[moved] = offsets[moved]
+        indices = moved.astype(np.uint16 if len(offsets) <= 0xFFFF else np.uint32)
+        # byteOffset must be absent in sparse parts as long as there is none: a 0 is an error to validators.
+        sparse = gltf.Sparse(
+            count=len(moved),
+            indices=gltf.AccessorSparseIndices(
+                bufferView=self.view(indices), byteOffset=None, componentType=_component(indices)
+            ),
+            values=gltf.AccessorSparseValues(bufferView=self.view(kept[moved]), byteOffset=None),
+        )
+        lowest, highest = _limits(kept)
+        self.accessors.append(
+            gltf.Accessor(
+                byteOffset=None,
+                componentType=gltf.FLOAT,
+                count=len(offsets),
+                type=gltf.VEC3,
+                sparse=sparse,
+                min=lowest,
+                max=highest,
+            )
+        )
+        return len(self.accessors) - 1
+
+
+def _mesh(rig: Rig, binary: _Binary) -> gltf.Mesh:
+    attributes = gltf.Attributes(
+        POSITION=binary.accessor(rig.neutral, kind=gltf.VEC3, target=gltf.ARRAY_BUFFER, bounds=True),
+        NORMAL=binary.accessor(rig.normals, kind=gltf.VEC3, target=gltf.ARRAY_BUFFER),
+    )
+    if rig.colors is not None:
+        linear = np.concatenate([_linear(rig.colors), np.ones((rig.num_vertices, 1))], axis=1)
+        attributes.COLOR_0 = binary.accessor(
+            np.round(linear * 0xFFFF).astype(np.uint16), kind=gltf.VEC4, target=gltf.ARRAY_BUFFER, normalized=True
+        )
+    indices = rig.triangles.reshape(-1).astype(np.uint16 if rig.num_vertices <= 0xFFFF else np.uint32)
+    primitive = gltf.Primitive(
+        attributes=attributes,
+        indices=binary.accessor(indices, kind=gltf.SCALAR, target=gltf.ELEMENT_ARRAY_BUFFER),
+        targets=[gltf.Attributes(POSITION=binary.sparse_offsets(offsets)) for offsets in rig.shape_deltas],
+        material=0,
+    )
+    return gltf.Mesh(
+        name=rig.name,
+        primitives=[primitive],
+        weights=[0.0] * len(rig.shape_names),
+        extras={"targetNames": list(rig.shape_names)},
+    )
+
+
+def _animation(clip: MotionClip, weights: np.ndarray, binary: _Binary, audio_name: str | None) -> gltf.Animation:
+    times = frame_times_s(clip).astype(np.float32)
+    sampler = gltf.AnimationSampler(
+        input=binary.accessor(times, kind=gltf.SCALAR, bounds=True),
+        output=binary.accessor(weights.reshape(-1), kind=gltf.SCALAR),
+        interpolation=gltf.ANIM_LINEAR,
+    )
+    target = gltf.AnimationChannelTarget(node=0, path="weights")
+    return gltf.Animation(
+        name="speech",
+        samplers=[sampler],
+        channels=[gltf.AnimationChannel(sampler=0, target=target)],
+        extras={"fps": clip.fps} | ({"audio": audio_name} if audio_name else {}),
+    )
+
+
+def _material(rig: Rig) -> gltf.Material:
+    color = (1.0, 1.0, 1.0) if rig.colors is not None else tuple(_linear(np.array(_SKIN_RGB)).tolist())
+    return gltf.Material(
+        name="skin",
+        doubleSided=True,
+        alphaCutoff=None,
+        pbrMetallicRoughness=gltf.PbrMetallicRoughness(
+            baseColorFactor=[*color, 1.0], metallicFactor=0.0, roughnessFactor=0.65
+        ),
+    )
+
+
+def _linear(srgb: np.ndarray) -> np.ndarray:
+    """From sRGB to the linear light that glTF colours are in."""
+    return np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
+
+
+def _component(array: np.ndarray) -> int:
+    return {"float32": gltf.FLOAT, "uint16": gltf.UNSIGNED_SHORT, "uint32": gltf.UNSIGNED_INT}[array.dtype.name]
+
+
+def _limits(array: np.ndarray) -> tuple[list[float], list[float]]:
+    rows = array.reshape(len(array), -1)
+    return rows.min(axis=0).tolist(), rows.max(axis=0).tolist()

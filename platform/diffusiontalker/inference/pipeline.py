@@ -1,0 +1,269 @@
+"""The one way through: waveform -> speech features -> personalized embedding -> DDIM -> coefficients.
+
+    wav -> audio.waveform (samples,)          16 kHz mono float32 in [-1, 1]
+        -> models.speech_encoder (T50, D)     50 Hz features
+        -> audio.timebase        (F, D)       resampled to motion frames, one rounding rule
+        -> models.personalizer   (S,)         identity + emotion -> personalized embedding   <- enrolled voice
+        -> diffusion.sampler     (F, C)       n DDIM steps over models.denoiser
+        -> face.postprocess      (F, C)       denormalized, clamped to [0, 1]
+
+Encoder and denoiser run over windows of bounded length with exactly the context they need, so memory stays small, time
+is linear, and the result is that of one pass over the whole recording (a pretrained encoder hears 24 s at a time).
+"""
+
+import dataclasses
+import difflib
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional as F
+
+from diffusiontalker.audio import SAMPLE_RATE_HZ, SPEECH_FPS, timebase
+from diffusiontalker.diffusion import frame_noise, sample_ddim
+from diffusiontalker.face import CHANNELS, MotionClip, postprocess
+from diffusiontalker.inference.bundle import Bundle
+from diffusiontalker.inference.voices import Voice
+from diffusiontalker.models import Context, Talker, frame_mask
+
+WINDOW_S = 20
+"""Seconds of sound or motion computed at once."""
+MAX_EMOTION_INTENSITY = 2.0
+
+
+class AnimationError(ValueError):
+    """A request that a bundle cannot animate; the message says what is allowed."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Style:
+    """Who speaks and how they feel; everything None: taken from the audio itself."""
+
+    voice: Voice | str | None = None
+    """An enrolled voice, or the name of a speaker the bundle was trained on."""
+    emotion: str | None = None
+    """One of the bundle's emotions; overrides what the audio or the voice says."""
+    emotion_intensity: float = 1.0
+    """0: neutral, 1: as in the training data, up to 2: exaggerated. Only with an explicit emotion."""
+
+
+def animate(
+    bundle: Bundle,
+    waveform: Float[np.ndarray, " samples"],
+    *,
+    voice: Voice | str | None = None,
+    emotion: str | None = None,
+    emotion_intensity: float = 1.0,
+    num_steps: int | None = None,
+    temperature: float | None = None,
+    seed: int = 0,
+    guidance_scale: float | None = None,
+    on_progress: Callable[[float], None] | None = None,
+) -> MotionClip:
+    """Animates one recording of any length.
+
+    Args:
+        bundle: the talker.
+        waveform: 16 kHz mono in [-1, 1].
+        voice: enrolled voice or training speaker; None: the audio's own identity.
+        emotion: explicit emotion; None: the voice's, or the audio's own.
+        emotion_intensity: 0 (neutral) to 2, for an explicit emotion.
+        num_steps: DDIM steps; None: the bundle's.
+        temperature: scale of the initial noise, 0 for none; None: the bundle's.
+        seed: which of the possible animations.
+        guidance_scale: classifier-free guidance; None: the bundle's.
+        on_progress: receives the finished fraction.
+
+    Raises:
+        AnimationError: for empty audio, an unknown speaker or emotion, or a setting out of range.
+    """
+    style = Style(voice=voice, emotion=emotion, emotion_intensity=emotion_intensity)
+    return _animate(
+        bundle,
+        [waveform],
+        seeds=[seed],
+        styles=[style],
+        num_steps=num_steps,
+        temperature=temperature,
+        guidance_scale=guidance_scale,
+        on_progress=on_progress,
+    )[0]
+
+
+def animate_batch(
+    bundle: Bundle,
+    waveforms: Sequence[Float[np.ndarray, " samples"]],
+    *,
+    seeds: Sequence[int],
+    styles: Sequence[Style] | None = None,
+    num_steps: int | None = None,
+    temperature: float | None = None,
+    guidance_scale: float | None = None,
+) -> list[MotionClip]:
+    """Animates several recordings of different lengths in one pass; each as `animate` would alone.
+
+    Raises:
+        AnimationError: as `animate`, or when the counts differ.
+    """
+    styles = [Style()] * len(waveforms) if styles is None else styles
+    if not len(waveforms) == len(seeds) == len(styles):
+        raise AnimationError(f"{len(waveforms)} waveforms, {len(seeds)} seeds, {len(styles)} styles: give one each")
+    if not waveforms:
+        return []
+    return _animate(
+        bundle,
+        waveforms,
+        seeds=seeds,
+        styles=styles,
+        num_steps=num_steps,
+        temperature=temperature,
+        guidance_scale=guidance_scale,
+        on_progress=None,
+    )
+
+
+@torch.inference_mode()
+def embed(bundle: Bundle, waveform: Float[np.ndarray, " samples"]) -> tuple[np.ndarray, np.ndarray]:
+    """Identity and emotion embedding of a recording, (embedding,) float32 each, unit length."""
+    waveforms, lengths = _stacked([waveform], _device(bundle.talker))
+    identity, emotion = _embeddings(bundle.talker, speech_features(bundle.talker, waveforms, lengths), lengths)
+    return identity[0].cpu().numpy(), emotion[0].cpu().numpy()
+
+
+@torch.inference_mode()
+def _animate(
+    bundle: Bundle,
+    waveforms: Sequence[np.ndarray],
+    *,
+    seeds: Sequence[int],
+    styles: Sequence[Style],
+    num_steps: int | None,
+    temperature: float | None,
+    guidance_scale: float | None,
+    on_progress: Callable[[float], None] | None,
+) -> list[MotionClip]:
+    talker, sampling = bundle.talker, bundle.sampling
+    num_steps = sampling.num_steps if num_steps is None else num_steps
+    temperature = sampling.temperature if temperature is None else temperature
+    guidance = sampling.guidance_scale if guidance_scale is None else guidance_scale
+    if num_steps < 1 or temperature < 0.0 or guidance < 0.0:
+        raise AnimationError(
+            f"num_steps {num_steps}, temperature {temperature}, guidance_scale {guidance}: expected at least 1, 0 and 0"
+        )
+    stacked, lengths = _stacked(waveforms, _device(talker))
+    features = speech_features(talker, stacked, lengths)
+    identity, emotion = _embeddings(talker, features, lengths)
+    resolved = [
+        _resolved(bundle, style, own_identity, own_emotion)
+        for style, own_identity, own_emotion in zip(styles, identity, emotion, strict=True)
+    ]
+    personalized = talker.personalizer(
+        torch.stack([pair[0] for pair in resolved]), torch.stack([pair[1] for pair in resolved])
+    )
+    frames = [timebase.motion_frames(int(length), motion_fps=talker.motion_fps) for length in lengths]
+    aligned = talker.to_motion_rate(features, frames=max(frames))
+    mask = frame_mask(torch.tensor(frames, device=aligned.device), max(frames))[..., None].to(aligned.dtype)
+    noise = frame_noise(seeds, num_frames=max(frames), channels=len(talker.channel_names)).to(aligned)
+
+    def predict_clean(noisy: Tensor, time: Tensor) -> Tensor:
+        pieces = []
+        for inner, outer in _windows(max(frames), rate=talker.motion_fps, context=talker.denoiser.context):
+            piece = talker.predict_clean(
+                noisy[:, outer], time, aligned[:, outer], personalized, mask[:, outer], guidance_scale=guidance
+            )
+            pieces.append(piece[:, inner.start - outer.start : inner.stop - outer.start])
+        return torch.cat(pieces, dim=1)
+
+    def report(step: int, clean: Tensor) -> None:
+        if on_progress is not None:
+            on_progress((step + 1) / num_steps)
+
+    normalized = sample_ddim(predict_clean, noise * temperature, num_steps=num_steps, callback=report)
+    motion = talker.statistics.denormalize(normalized).cpu().numpy()
+    return [_clip(talker, row[:length]) for row, length in zip(motion, frames, strict=True)]
+
+
+def speech_features(
+    talker: Talker, waveforms: Float[Tensor, "batch samples"], lengths: Tensor
+) -> Float[Tensor, "batch speech_frames features"]:
+    """`Talker.encode` in windows: the same features in bounded memory."""
+    context = talker.encoder.context
+    total = timebase.speech_frames(waveforms.shape[1])
+    if context is None or total <= WINDOW_S * SPEECH_FPS:
+        return talker.encode(waveforms, lengths)[0]
+    hop = SAMPLE_RATE_HZ // SPEECH_FPS
+    pieces = []
+    for inner, outer in _windows(total, rate=SPEECH_FPS, context=context):
+        start = outer.start * hop
+        piece = waveforms[:, start : outer.stop * hop]
+        encoded = talker.encoder(piece, (lengths - start).clamp(0, piece.shape[1]))
+        pieces.append(encoded[:, inner.start - outer.start : inner.stop - outer.start])
+    return talker.hold_last(torch.cat(pieces, dim=1), lengths)[0]
+
+
+def _windows(total: int, *, rate: float, context: Context) -> Iterator[tuple[slice, slice]]:
+    """(frames to compute, the same with their context) until `total` is covered."""
+    size = max(1, round(WINDOW_S * rate))
+    for first in range(0, total, size):
+        last = min(total, first + size)
+        yield slice(first, last), slice(max(0, first - context.left), min(total, last + context.right))
+
+
+def _embeddings(talker: Talker, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+    frames = torch.tensor([timebase.speech_frames(int(length)) for length in lengths], device=features.device)
+    return talker.personalizer.embed(features, frame_mask(frames, features.shape[1]))
+
+
+def _resolved(bundle: Bundle, style: Style, identity: Tensor, emotion: Tensor) -> tuple[Tensor, Tensor]:
+    """Identity and emotion embedding of one request."""
+    talker = bundle.talker
+    identity_prototypes, emotion_prototypes = talker.personalizer.prototypes()
+    if isinstance(style.voice, Voice):
+        style.voice.check_bundle(bundle.digest)
+        identity = torch.from_numpy(style.voice.identity).to(identity)
+        emotion = torch.from_numpy(style.voice.emotion).to(emotion)
+    elif style.voice is not None:
+        identity = identity_prototypes[_index(style.voice, talker.speakers, what="speaker")]
+    if style.emotion is None:
+        return identity, emotion
+    if not 0.0 <= style.emotion_intensity <= MAX_EMOTION_INTENSITY:
+        raise AnimationError(
+            f"emotion_intensity is {style.emotion_intensity}, expected 0 (neutral) to {MAX_EMOTION_INTENSITY:g}"
+        )
+    target = emotion_prototypes[_index(style.emotion, talker.emotions, what="emotion")]
+    start = emotion_prototypes[talker.emotions.index("neutral")] if "neutral" in talker.emotions else emotion
+    return identity, F.normalize(torch.lerp(start, target, style.emotion_intensity), dim=-1)
+
+
+def _index(name: str, known: Sequence[str], *, what: str) -> int:
+    if name in known:
+        return known.index(name)
+    close = difflib.get_close_matches(name, known, n=1)
+    hint = f"; perhaps you meant '{close[0]}'" if close else ""
+    raise AnimationError(f"unknown {what} '{name}'{hint} (this bundle knows: {', '.join(known)})")
+
+
+def _stacked(waveforms: Sequence[np.ndarray], device: torch.device) -> tuple[Tensor, Tensor]:
+    """Zero-padded (batch, samples) and lengths (batch,)."""
+    for number, waveform in enumerate(waveforms):
+        if waveform.ndim != 1 or not len(waveform):
+            raise AnimationError(
+                f"waveform {number} has shape {waveform.shape}, expected (samples,) with at least one sample at 16 kHz"
+            )
+    lengths = torch.tensor([len(waveform) for waveform in waveforms], device=device)
+    stacked = torch.zeros(len(waveforms), int(lengths.max()), device=device)
+    for row, waveform in zip(stacked, waveforms, strict=True):
+        row[: len(waveform)] = torch.from_numpy(np.ascontiguousarray(waveform, dtype=np.float32))
+    return stacked, lengths
+
+
+def _clip(talker: Talker, motion: np.ndarray) -> MotionClip:
+    if talker.channel_names == CHANNELS:
+        motion = postprocess(motion, fps=talker.motion_fps)
+    return MotionClip(coefficients=motion, fps=talker.motion_fps, channel_names=talker.channel_names)
+
+
+def _device(talker: Talker) -> torch.device:
+    return talker.statistics.mean.device

@@ -1,0 +1,100 @@
+"""Where the main job's corpus comes from: synthesized, imported from a folder of recordings, or already there."""
+
+import dataclasses
+import logging
+import os
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+from diffusiontalker.config import ConfigError
+from diffusiontalker.data import (
+    Corpus,
+    CorpusError,
+    SyntheticCorpusConfig,
+    synthesize_corpus,
+)
+from diffusiontalker.data.folder_corpus import ImportConfig, import_folder_corpus
+
+logger = logging.getLogger(__name__)
+
+_LINE_SECONDS = 5.0
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class CorpusSourceConfig:
+    """What to train and evaluate on."""
+
+    source: Literal["synthetic", "folder", "corpus"] = "synthetic"
+    """`synthetic`: spoken by espeak-ng; `folder`: imported from recordings; `corpus`: a finished corpus at `uri`."""
+    uri: str = ""
+    """Path or URL of the corpus; with several machines, one that all of them see. Empty: inside the run folder."""
+    folder: str = ""
+    """For `folder`: where `manifest.csv` is; may name environment variables, as in ${RECORDINGS}/session_1."""
+    synthetic: SyntheticCorpusConfig = dataclasses.field(default_factory=SyntheticCorpusConfig)
+    """For `synthetic`: size and make-up."""
+    importing: ImportConfig = dataclasses.field(default_factory=ImportConfig)
+    """For `folder`: frame rate and strictness."""
+
+    def __post_init__(self) -> None:
+        """Checks that the source has what it needs."""
+        if self.source == "corpus" and not self.uri:
+            raise ValueError("uri is empty, source 'corpus' needs the path or URL of a finished corpus")
+        if self.source == "folder" and not self.folder:
+            raise ValueError("folder is empty, source 'folder' needs the folder that holds manifest.csv")
+
+
+def open_corpus(config: CorpusSourceConfig, *, default_uri: Path, resume: bool) -> Corpus:
+    """Makes the corpus, or opens it where it is already finished and may be used.
+
+    Args:
+        config: the source.
+        default_uri: where the corpus goes when the configuration names no place.
+        resume: use a corpus that an earlier start has finished.
+
+    Raises:
+        CorpusError: when there is no such corpus, or something stands where one is to be made.
+        ConfigError: when `folder` names an environment variable that is not set.
+    """
+    uri = config.uri or str(default_uri)
+    if config.source == "corpus":
+        return Corpus.open(uri)
+    if resume:
+        try:
+            return Corpus.open(uri)
+        except CorpusError as error:
+            logger.info("no finished corpus yet (%s)", error)
+    if config.source == "synthetic":
+        synthesize_corpus(uri, config.synthetic, progress=_progress_lines("synthesizing"))
+    else:
+        report = import_folder_corpus(
+            _expanded(config.folder), uri, config=config.importing, progress=_progress_lines("importing")
+        )
+        logger.info("%s", report.text())
+    return Corpus.open(uri)
+
+
+def _expanded(folder: str) -> Path:
+    path = os.path.expandvars(folder)
+    missing = re.findall(r"\$\{?(\w+)", path)
+    if missing:
+        raise ConfigError(
+            f"corpus.folder is '{folder}', but the environment variable {missing[0]} is not set; "
+            "set it, or say where the recordings are with --corpus.folder PATH"
+        )
+    return Path(path).expanduser()
+
+
+def _progress_lines(what: str) -> Callable[[int, int], None]:
+    last_line_s = time.monotonic()
+
+    def take(done: int, total: int) -> None:
+        nonlocal last_line_s
+        now = time.monotonic()
+        if done == total or now - last_line_s >= _LINE_SECONDS:
+            last_line_s = now
+            logger.info("%s: clip %d of %d", what, done, total)
+
+    return take

@@ -1,0 +1,229 @@
+"""The main job: a corpus becomes a trained, measured talker that says hello.
+
+    corpus -> Ray Train -> bundle -> regression control -> report -> hello.wav, .csv, .glb
+
+Each stage leaves an artefact in the run folder; a resumed run skips the stages whose artefacts are there.
+"""
+
+import dataclasses
+import json
+import logging
+import shutil
+from pathlib import Path
+from typing import Any
+
+from diffusiontalker.audio.waveform import write_wav
+from diffusiontalker.config import config_digest, publish_file, run_provenance
+from diffusiontalker.data import SPEAKER_NAMES, Corpus, speak
+from diffusiontalker.evaluation import EvaluationConfig, evaluate, standard_systems
+from diffusiontalker.face import builtin_rig, load_rig, write_motion
+from diffusiontalker.inference import Bundle, SamplingConfig, animate, load_bundle, save_bundle
+from diffusiontalker.orchestration.cluster import ray_cluster
+from diffusiontalker.orchestration.corpus_source import CorpusSourceConfig, open_corpus
+from diffusiontalker.orchestration.run_folder import RunFolder
+from diffusiontalker.orchestration.train import OrchestrationConfig, train_on_ray
+from diffusiontalker.training import TrainingConfig
+
+logger = logging.getLogger(__name__)
+
+_CARD_METRICS = ("mae", "jaw_open_r", "mouth_funnel_r", "lve_mm", "lve_m2", "eve_m2", "fdd", "jitter", "rtf")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class HelloConfig:
+    """The sentence that the finished talker animates."""
+
+    text: str = "Hello! I have just learned how to talk, and this is my very first sentence."
+    """English text."""
+    voice: str = SPEAKER_NAMES[0]
+    """Synthetic speaker whose voice says it; the talker hears only the sound."""
+    emotion: str = "neutral"
+    """Emotion in which it is said."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class MainJobConfig:
+    """Everything about one run of the main job."""
+
+    name: str
+    """Name of the run: of its folder under runs/, and of its checkpoints in the storage."""
+    corpus: CorpusSourceConfig = dataclasses.field(default_factory=CorpusSourceConfig)
+    """What to learn from."""
+    training: TrainingConfig = dataclasses.field(default_factory=TrainingConfig)
+    """What to learn, and how."""
+    sampling: SamplingConfig = dataclasses.field(default_factory=SamplingConfig)
+    """Sampling defaults of the bundle."""
+    regression_steps: int = 1000
+    """Training steps of the deterministic control of the same network; 0 leaves it out."""
+    evaluation: EvaluationConfig = dataclasses.field(default_factory=EvaluationConfig)
+    """What to measure."""
+    rig: str = ""
+    """Head for vertex errors and hello.glb: an .npz, a folder of OBJ files or a GLB; empty for the built-in one."""
+    hello: HelloConfig = dataclasses.field(default_factory=HelloConfig)
+    """What to say at the end."""
+    orchestration: OrchestrationConfig = dataclasses.field(default_factory=OrchestrationConfig)
+    """Where to train."""
+
+    def __post_init__(self) -> None:
+        """Checks name and counts."""
+        if not self.name or Path(self.name).name != self.name:
+            raise ValueError(f"name is '{self.name}', expected a folder name such as 'demo'")
+        if self.regression_steps < 0:
+            raise ValueError(f"regression_steps is {self.regression_steps}, expected 0 (none) or more")
+        if self.training.batch_size % self.orchestration.num_workers:
+            raise ValueError(
+                f"training.batch_size {self.training.batch_size} does not divide by orchestration.num_workers "
+                f"{self.orchestration.num_workers}; choose a multiple"
+            )
+
+
+def run_main_job(config: MainJobConfig, *, out: Path | None = None, resume: bool = False) -> str:
+    """Runs all stages and returns what to tell the user: a results table and the paths of what was made.
+
+    Args:
+        config: the run.
+        out: run folder; `runs/<name>` when None.
+        resume: continue the run that stands there; without it, anything that stands there is an error.
+
+    Raises:
+        ArtefactError: when the run folder exists (without `resume`), does not (with it), or cannot be written.
+        ConfigError: when a resumed run was started with another configuration.
+        CorpusError: when the corpus cannot be made or opened; a new run folder is then removed again.
+    """
+    rig = load_rig(Path(config.rig)) if config.rig else builtin_rig()
+    root = out or Path("runs") / config.name
+    folder = (RunFolder.reopen if resume else RunFolder.create)(root, config)
+    logger.info("stage 1 of 5, corpus")
+    try:
+        corpus = open_corpus(config.corpus, default_uri=folder.corpus, resume=resume)
+    except ValueError:
+        folder.discard_if_nothing_was_made()
+        raise
+    logger.info(
+        "%d clips, %.1f minutes, splits %s", corpus.info.num_clips, corpus.info.seconds / 60, corpus.info.splits
+    )
+    workers = config.orchestration
+    with ray_cluster(num_cpus=workers.num_workers * workers.cpus_per_worker):
+        logger.info("stage 2 of 5, teacher")
+        bundle = _trained_bundle(config, corpus, folder, path=folder.bundle)
+        bundles = {"teacher": bundle}
+        if config.regression_steps:
+            logger.info("stage 3 of 5, regression control")
+            bundles["regression"] = _trained_bundle(_regression(config), corpus, folder, path=folder.regression)
+    logger.info("stage 4 of 5, evaluation")
+    content = _measured(config, corpus, bundles, folder, rig=rig)
+    logger.info("stage 5 of 5, hello")
+    _say_hello(config.hello, bundle, folder, rig=rig)
+    return f"{results_table(content['systems'])}\n\n{_paths(folder)}"
+
+
+def results_table(rows: list[dict[str, Any]]) -> str:
+    """A few figures of every system, as aligned text."""
+    columns = {"num_steps": "d", "mae": ".4f", "jaw_open_r": ".3f", "lve_mm": ".2f", "fdd_abs": ".1e", "rtf": ".3f"}
+    width = max(len(row["name"]) for row in rows)
+    lines = [" ".join([f"{'system':{width}}", *(f"{column:>10}" for column in columns)])]
+    for row in rows:
+        cells = ["-" if row.get(column) is None else f"{row[column]:{form}}" for column, form in columns.items()]
+        lines.append(" ".join([f"{row['name']:{width}}", *(f"{cell:>10}" for cell in cells)]))
+    return "\n".join(lines)
+
+
+def _regression(config: MainJobConfig) -> MainJobConfig:
+    """The same network, asked for the mean motion in one step without noise."""
+    objective = dataclasses.replace(config.training.objective, kind="regression")
+    training = dataclasses.replace(config.training, objective=objective, num_steps=config.regression_steps)
+    return dataclasses.replace(
+        config,
+        name=f"{config.name}-regression",
+        training=training,
+        sampling=SamplingConfig(num_steps=1, temperature=0.0),
+    )
+
+
+def _trained_bundle(config: MainJobConfig, corpus: Corpus, folder: RunFolder, *, path: Path) -> Bundle:
+    if not path.exists():
+        talker = train_on_ray(
+            config.training,
+            corpus.uri,
+            run_name=config.name,
+            storage_uri=config.orchestration.storage_uri or folder.training,
+            telemetry_folder=path.parent,
+            orchestration=config.orchestration,
+        )
+        card = _card(config, corpus)
+        save_bundle(Bundle(talker=talker, sampling=config.sampling, card=card), path)
+    return load_bundle(path)
+
+
+def _card(config: MainJobConfig, corpus: Corpus) -> dict[str, Any]:
+    return {
+        "name": config.name,
+        "description": f"Speech to ARKit motion, trained by {config.training.objective.kind} on "
+        f"{corpus.info.seconds / 60:.0f} minutes of {len(corpus.info.speakers)} speakers.",
+        "data_licences": [
+            {"name": str(corpus.info.source.get("folder") or corpus.info.source.get("generator") or corpus.uri)}
+            | {key: str(corpus.info.source[key]) for key in ("licence", "credit") if key in corpus.info.source}
+        ],
+        "training": {
+            "config_digest": config_digest(config.training),
+            "corpus_digest": corpus.info.digest,
+            "num_steps": config.training.num_steps,
+            "batch_size": config.training.batch_size,
+            "seed": config.training.seed,
+            "provenance": run_provenance(),
+        },
+    }
+
+
+def _measured(
+    config: MainJobConfig, corpus: Corpus, bundles: dict[str, Bundle], folder: RunFolder, *, rig: Any
+) -> dict[str, Any]:
+    """Evaluates, writes the figures into the bundle's card, and puts the report at the top of the run folder."""
+    if folder.report.exists():
+        return json.loads(folder.report.read_text(encoding="utf-8"))
+    source = folder.evaluation / "report.json"
+    if not source.exists():
+        evaluate(
+            corpus,
+            standard_systems(corpus, bundles),
+            rig=rig,
+            out=folder.evaluation,
+            config=config.evaluation,
+            training_log=folder.metrics,
+        )
+    content = json.loads(source.read_text(encoding="utf-8"))
+    bundle = bundles["teacher"]
+    rows = [row for row in content["systems"] if row["name"].startswith("teacher")]
+    measured = [{"system": row["name"]} | {name: row.get(name) for name in _CARD_METRICS} for row in rows]
+    save_bundle(dataclasses.replace(bundle, card=bundle.card | {"measured": measured}), folder.bundle, overwrite=True)
+    for path in (folder.report.with_suffix(".html"), folder.report):
+        with publish_file(path, overwrite=True) as temporary:
+            shutil.copyfile(folder.evaluation / path.name, temporary)
+    return content
+
+
+def _say_hello(config: HelloConfig, bundle: Bundle, folder: RunFolder, *, rig: Any) -> None:
+    if folder.hello("glb").exists():
+        return
+    spoken = speak(config.text, voice=config.voice, emotion=config.emotion, motion_fps=bundle.motion_fps)
+    write_wav(spoken.waveform, folder.hello("wav"), overwrite=True)
+    motion = animate(bundle, spoken.waveform)
+    write_motion(motion, folder.hello("csv"), overwrite=True)
+    write_motion(motion, folder.hello("glb"), rig=rig, overwrite=True)
+
+
+def _paths(folder: RunFolder) -> str:
+    made = {
+        "report": folder.report.with_suffix(".html"),
+        "figures": folder.report,
+        "bundle": folder.bundle,
+        "sentence": folder.hello("wav"),
+        "its face": folder.hello("glb"),
+        "its curves": folder.hello("csv"),
+        "training log": folder.metrics,
+    }
+    return "\n".join(f"{name:12} {_shown(path)}" for name, path in made.items())
+
+
+def _shown(path: Path) -> Path:
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

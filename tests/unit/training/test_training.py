@@ -1,0 +1,202 @@
+import json
+import shutil
+
+import numpy as np
+import pytest
+import tiny
+import torch
+import torch.multiprocessing
+
+from diffusiontalker.config import from_plain
+from diffusiontalker.data import Corpus
+from diffusiontalker.models import ChannelStatistics
+from diffusiontalker.training import (
+    CheckpointError,
+    FileTelemetry,
+    OptimizerConfig,
+    Ranks,
+    TeacherObjective,
+    TrainingConfig,
+    build_talker,
+    learning_rate,
+    load_state,
+    precompute_features,
+    train,
+    update_ema,
+)
+from diffusiontalker.training.loop import training_batch, window_source
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory) -> Corpus:
+    return tiny.tiny_corpus(tmp_path_factory.mktemp("training") / "corpus")
+
+
+def keeper(folder):
+    """An on_checkpoint that keeps every checkpoint in a folder of its own."""
+
+    def keep(checkpoint, metrics):
+        if checkpoint is not None:
+            shutil.copytree(checkpoint, folder / f"{int(metrics['step'])}")
+
+    return keep
+
+
+def assert_same_weights(first, second, **tolerance):
+    tolerance = tolerance or {"atol": 0, "rtol": 0}
+    assert first.keys() == second.keys()
+    for name, value in first.items():
+        torch.testing.assert_close(second[name], value, msg=lambda text, name=name: f"{name}: {text}", **tolerance)
+
+
+def test_resumed_training_equals_uninterrupted_training_bit_for_bit(corpus, tmp_path):
+    config = tiny.tiny_training()
+    whole = train(config, corpus, on_checkpoint=keeper(tmp_path))
+    resumed = train(config, corpus, resume_from=tmp_path / "4")
+    assert_same_weights(whole.state_dict(), resumed.state_dict())
+
+
+def _rank(rank, world_size, config, uri, folder):
+    torch.set_num_threads(1)
+    torch.distributed.init_process_group(
+        "gloo", init_method=f"file://{folder}/rendezvous", rank=rank, world_size=world_size
+    )
+    talker = train(
+        from_plain(TrainingConfig, config), Corpus.open(uri), ranks=Ranks(rank=rank, world_size=world_size)
+    )
+    torch.save(talker.state_dict(), f"{folder}/rank{rank}.pt")
+    torch.distributed.destroy_process_group()
+
+
+@pytest.mark.distributed
+def test_two_ranks_equal_one_rank(corpus, tmp_path):
+    changes = json.loads(json.dumps(tiny.TINY_TRAINING))
+    changes["talker"]["encoder"]["dropout"] = changes["talker"]["denoiser"]["dropout"] = 0.0
+    alone = train(from_plain(TrainingConfig, changes), corpus)
+    torch.multiprocessing.spawn(_rank, args=(2, changes, corpus.uri, str(tmp_path)), nprocs=2)
+    first, second = (torch.load(tmp_path / f"rank{rank}.pt", weights_only=True) for rank in (0, 1))
+    assert_same_weights(first, second)
+    assert_same_weights(alone.state_dict(), first, atol=2e-4, rtol=2e-3)
+
+
+def test_training_learns_the_jaw_from_the_sound(corpus):
+    losses = []
+    config = tiny.tiny_training(num_steps=60, log_every=10)
+    train(config, corpus, on_progress=lambda step, metrics: losses.append(metrics["train/loss_motion"]))
+    assert np.mean(losses[-2:]) < 0.6 * losses[0]
+
+
+def test_regression_predicts_without_noise(corpus):
+    config = tiny.tiny_training(objective={"kind": "regression", "noise_levels": 1})
+    assert train(config, corpus).training is False
+
+
+def test_precomputed_features_equal_features_on_the_fly(corpus, tmp_path):
+    transformers = pytest.importorskip("transformers")
+    hubert = transformers.HubertConfig(
+        hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16, conv_dim=[8] * 7,
+        num_conv_pos_embeddings=4, num_conv_pos_embedding_groups=2,
+    )  # fmt: skip
+    transformers.AutoModel.from_config(hubert).save_pretrained(tmp_path / "hubert")
+    raw = json.loads(json.dumps(tiny.TINY_TRAINING)) | {"num_steps": 3}
+    raw["talker"]["encoder"] = {"family": "hugging_face", "checkpoint": str(tmp_path / "hubert")}
+    fresh = train(from_plain(TrainingConfig, raw), corpus)
+    cached = raw | {"feature_cache": str(tmp_path / "cache")}
+    first = train(from_plain(TrainingConfig, cached), corpus)
+    second = train(from_plain(TrainingConfig, cached), corpus)
+    assert len(list((tmp_path / "cache").glob("*.safetensors"))) == 2
+    assert_same_weights(fresh.state_dict(), first.state_dict())
+    assert_same_weights(fresh.state_dict(), second.state_dict())
+    clips = corpus.load("test")
+    features = precompute_features(fresh, clips, cache_path=None)
+    assert features[clips[0].clip_id].shape == (40, 16)
+
+
+def test_a_rank_gets_its_slice_of_the_same_batch(corpus):
+    config = tiny.tiny_training()
+    talker = build_talker(config.talker, corpus)
+    source = window_source(config, corpus, talker, split="train")
+    whole = training_batch(source, config, step=5, ranks=Ranks())
+    halves = [training_batch(source, config, step=5, ranks=Ranks(rank=rank, world_size=2)) for rank in (0, 1)]
+    assert torch.equal(whole.seeds, torch.cat([half.seeds for half in halves]))
+    assert torch.equal(whole.speaker, torch.cat([half.speaker for half in halves]))
+
+
+def test_every_clip_is_seen_once_in_an_epoch(corpus):
+    config = tiny.tiny_training(batch_size=8)
+    source = window_source(config, corpus, build_talker(config.talker, corpus), split="train")
+    first = training_batch(source, config, step=0, ranks=Ranks())
+    assert len(source) == 8
+    assert sorted(first.speaker.tolist()) == [0, 0, 0, 0, 1, 1, 1, 1]
+
+
+def test_motion_loss_gives_the_personalizer_heads_no_gradient(corpus):
+    """Embeddings are shaped by contrast alone: no side channel for what is said."""
+    config = tiny.tiny_training(objective={"prototype_weight": 0.0, "pair_weight": 0.0})
+    talker = build_talker(config.talker, corpus)
+    source = window_source(config, corpus, talker, split="train")
+    TeacherObjective(talker, config.objective)(training_batch(source, config, step=0, ranks=Ranks()))["loss"].backward()
+    assert not any(parameter.grad.any() for parameter in talker.personalizer.identity_head.parameters())
+    assert any(parameter.grad.any() for parameter in talker.personalizer.mlp.parameters())
+    assert any(parameter.grad.any() for parameter in talker.encoder.parameters())
+
+
+def test_labels_and_statistics_come_from_the_training_split(corpus):
+    talker = build_talker(tiny.tiny_training().talker, corpus)
+    assert talker.speakers == ("speaker0", "speaker1")
+    assert talker.emotions == ("neutral", "happy")
+    jaw = np.concatenate([clip.motion.column("jawOpen") for clip in corpus.clips("train")])
+    assert talker.statistics.mean[tiny.JAW].item() == pytest.approx(float(jaw.mean()), rel=1e-5)
+    assert talker.statistics.scale[tiny.JAW].item() == pytest.approx(float(jaw.std()), rel=1e-4)
+
+
+def test_statistics_round_trip():
+    statistics = ChannelStatistics(3)
+    statistics.mean.copy_(torch.tensor([1.0, 2.0, 3.0]))
+    statistics.scale.copy_(torch.tensor([0.5, 1.0, 2.0]))
+    motion = torch.randn(4, 3)
+    torch.testing.assert_close(statistics.denormalize(statistics.normalize(motion)), motion)
+
+
+def test_learning_rate_warms_up_and_decays():
+    config = OptimizerConfig(learning_rate=1.0, warmup_steps=10, final_fraction=0.1)
+    rates = [learning_rate(step, num_steps=100, config=config) for step in range(100)]
+    assert rates[:10] == pytest.approx([0.1 * (step + 1) for step in range(10)])
+    assert rates[55] == pytest.approx(0.55, abs=0.01)
+    assert all(after <= before for before, after in zip(rates[10:], rates[11:], strict=False))
+    assert rates[-1] == pytest.approx(0.1, abs=0.01)
+
+
+def test_ema_of_constant_weights_is_exact_and_early_steps_forget_faster():
+    average, current = torch.nn.Linear(2, 1), torch.nn.Linear(2, 1)
+    before = average.weight.clone()
+    update_ema(average, current, step=0, decay=0.9)
+    torch.testing.assert_close(average.weight, 0.1 * before + 0.9 * current.weight)
+
+
+def test_a_damaged_missing_or_foreign_checkpoint_is_refused(corpus, tmp_path):
+    config = tiny.tiny_training(num_steps=2, checkpoint_every=2)
+    train(config, corpus, on_checkpoint=keeper(tmp_path))
+    with pytest.raises(CheckpointError, match="written under config"):
+        load_state(tmp_path / "2", config_digest="other")
+    with pytest.raises(CheckpointError, match="holds no training_state"):
+        load_state(tmp_path, config_digest="other")
+    file = tmp_path / "2" / "training_state.pt"
+    file.write_bytes(file.read_bytes()[:1000])
+    with pytest.raises(CheckpointError, match="damaged"):
+        load_state(tmp_path / "2", config_digest="other")
+
+
+def test_a_batch_that_does_not_divide_is_refused(corpus):
+    with pytest.raises(ValueError, match="does not divide by 3 workers"):
+        train(tiny.tiny_training(), corpus, ranks=Ranks(rank=0, world_size=3))
+
+
+def test_telemetry_writes_lines_and_tensorboard(tmp_path):
+    telemetry = FileTelemetry(tmp_path)
+    telemetry.log(3, {"train/loss": 0.5})
+    telemetry.close()
+    (line,) = (tmp_path / "metrics.jsonl").read_text().splitlines()
+    assert json.loads(line)["step"] == 3
+    assert json.loads(line)["train/loss"] == 0.5
+    assert list((tmp_path / "tensorboard").iterdir())
