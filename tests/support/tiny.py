@@ -4,11 +4,12 @@ import math
 from collections.abc import Iterator
 
 import numpy as np
+import torch
 
 from diffusiontalker.config import from_plain
 from diffusiontalker.data import Clip, Corpus, write_corpus
 from diffusiontalker.face import CHANNELS, MotionClip
-from diffusiontalker.training import TrainingConfig
+from diffusiontalker.training import Ranks, TrainingConfig, train
 
 JAW = CHANNELS.index("jawOpen")
 
@@ -46,6 +47,7 @@ def tiny_corpus(folder, **options) -> Corpus:
 
 TINY_TRAINING = {
     "num_steps": 8,
+    "precision": "float32",
     "batch_size": 4,
     "checkpoint_every": 4,
     "log_every": 2,
@@ -63,3 +65,14 @@ TINY_TRAINING = {
 def tiny_training(**changes) -> TrainingConfig:
     """The tiny config with top-level changes."""
     return from_plain(TrainingConfig, TINY_TRAINING | changes)
+
+
+def train_rank(rank: int, world_size: int, config: dict, uri: str, folder: str) -> None:
+    """One process of a distributed training; leaves its weights in `folder/rank<n>.pt`."""
+    torch.set_num_threads(1)
+    torch.distributed.init_process_group(
+        "gloo", init_method=f"file://{folder}/rendezvous", rank=rank, world_size=world_size
+    )
+    talker = train(from_plain(TrainingConfig, config), Corpus.open(uri), ranks=Ranks(rank=rank, world_size=world_size))
+    torch.save(talker.state_dict(), f"{folder}/rank{rank}.pt")
+    torch.distributed.destroy_process_group()

@@ -73,6 +73,8 @@ class Animate(Verb):
 
     def run(self) -> None:
         """Reads, animates, writes."""
+        if not self.overwrite:
+            require_new(self.out, remedy="choose another --out or add --overwrite")
         from diffusiontalker.audio.timebase import SAMPLE_RATE_HZ
         from diffusiontalker.audio.waveform import read_waveform
         from diffusiontalker.face import MOTION_SUFFIXES, load_rig, write_motion
@@ -84,8 +86,6 @@ class Animate(Verb):
             )
         if self.fps is not None and not 1 <= self.fps <= MAX_FPS:
             raise UsageError(f"--fps {self.fps:g}: expected 1 to {MAX_FPS:g}, such as 25, 30 or 60")
-        if not self.overwrite:
-            require_new(self.out, remedy="choose another --out or add --overwrite")
         waveform = read_waveform(self.audio)
         bundle = load_bundle(self.bundle, device=self.device)
         rig = load_rig(self.rig) if self.rig else None

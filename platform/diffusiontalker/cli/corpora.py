@@ -109,10 +109,10 @@ class InspectCorpus(Verb):
 
     def run(self) -> None:
         """Reads every clip once and prints the summary."""
-        from diffusiontalker.data import Corpus, inspect_corpus
-
         if self.plots:
             require_new(self.plots, remedy="choose another --plots")
+        from diffusiontalker.data import Corpus, inspect_corpus
+
         corpus = Corpus.open(self.corpus)
         with working(f"reading {self.corpus}"):
             summary = inspect_corpus(corpus)

@@ -42,13 +42,13 @@ class Evaluate(Verb):
 
     def run(self) -> None:
         """Loads everything, evaluates, prints a small table and where the report lies."""
+        require_new(self.out, remedy="choose another --out")
+        folders = _named_folders(self.bundle)
         from diffusiontalker.data import Corpus
         from diffusiontalker.evaluation import EvaluationConfig, evaluate, standard_systems
         from diffusiontalker.face import builtin_rig, load_rig
         from diffusiontalker.inference import load_bundle
 
-        require_new(self.out, remedy="choose another --out")
-        folders = _named_folders(self.bundle)
         config = from_plain(EvaluationConfig, flags(self, EvaluationConfig), source="flags")
         corpus = Corpus.open(self.corpus)
         bundles = {name: load_bundle(folder, device=self.device) for name, folder in folders.items()}

@@ -34,8 +34,8 @@ def check_range(motion: MotionClip, *, tolerance: float) -> None:
     frame, channel = np.unravel_index(outside.argmax(), outside.shape)
     if outside[frame, channel] > tolerance:
         raise CorpusError(
-            f"motion reaches {motion.coefficients[frame, channel]:.3g} in channel {motion.channel_names[channel]} at frame "
-            f"{frame}, expected [0, 1] (tolerance {tolerance:g}); rescale the channel or raise range_tolerance"
+            f"motion reaches {motion.coefficients[frame, channel]:.3g} in channel {motion.channel_names[channel]} at "
+            f"frame {frame}, expected [0, 1] (tolerance {tolerance:g}); rescale the channel or raise range_tolerance"
         )
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from diffusiontalker.data.clip import Clip, CorpusError
 
-MIN_SCALE = 0.02
+MIN_SCALE = 0.005
 """Channels that move less than this (in ARKit weight) are not blown up to unit variance: they are mostly tracking noise."""
 
 

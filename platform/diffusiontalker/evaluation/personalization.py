@@ -10,7 +10,7 @@ from diffusiontalker.data import Clip
 from diffusiontalker.evaluation import metrics
 from diffusiontalker.face import MotionClip
 from diffusiontalker.face.arkit import CHANNELS, UPPER_FACE_CHANNELS
-from diffusiontalker.inference import Bundle, animate, embed
+from diffusiontalker.inference import Bundle, Style, animate_batch, embed
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -77,14 +77,17 @@ def spoken_in_variants(bundle: Bundle, clip: Clip, *, seed: int, most: int = 4) 
 
     Panels with fewer than two variants are left out.
     """
-    emotions = {name: {"emotion": name} for name in bundle.talker.emotions[:most]}
-    voices = {name: {"voice": name} for name in bundle.talker.speakers[:most]}
-    panels = {"same audio, other emotion": emotions, "same audio, other voice": voices}
-    return {
-        title: {label: animate(bundle, clip.waveform, seed=seed, **choice) for label, choice in choices.items()}
-        for title, choices in panels.items()
-        if len(choices) > 1
+    panels = {
+        "same audio, other emotion": {name: Style(emotion=name) for name in bundle.talker.emotions[:most]},
+        "same audio, other voice": {name: Style(voice=name) for name in bundle.talker.speakers[:most]},
     }
+    spoken: dict[str, dict[str, MotionClip]] = {}
+    for title, styles in panels.items():
+        if len(styles) > 1:
+            count = len(styles)
+            motions = animate_batch(bundle, [clip.waveform] * count, seeds=[seed] * count, styles=list(styles.values()))
+            spoken[title] = dict(zip(styles, motions, strict=True))
+    return spoken
 
 
 def variant_scores(panels: Mapping[str, Mapping[str, MotionClip]]) -> list[dict[str, Any]]:

@@ -114,7 +114,7 @@ def write_report(report: Report, pictures: Sequence[Picture]) -> Report:
 
 def render_html(report: Report, pictures: Sequence[Picture]) -> str:
     """The page, with every picture inside it."""
-    template = resources.files(__package__).joinpath("report.html").read_text(encoding="utf-8")
+    template = resources.files("diffusiontalker.evaluation").joinpath("report.html").read_text(encoding="utf-8")
     environment = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )

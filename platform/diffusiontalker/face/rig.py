@@ -58,41 +58,20 @@ class Rig:
 
     def __post_init__(self) -> None:
         """Checks that the arrays fit together and derives the regions that were not given."""
-        place = f"rig '{self.name}'"
-        _store(self, "neutral", np.float32)
-        _store(self, "triangles", np.int32)
-        _store(self, "shape_deltas", np.float32)
-        count = len(self.neutral)
-        _require(self.neutral.ndim == 2 and self.neutral.shape[1] == 3 and count > 0,
-                 f"{place}: neutral has shape {self.neutral.shape}, expected (vertices, 3)")  # fmt: skip
-        _require(self.shape_deltas.shape == (len(self.shape_names), count, 3),
-                 f"{place}: shape offsets are {self.shape_deltas.shape}, expected {(len(self.shape_names), count, 3)}: "
-                 "one (vertices, 3) block per shape name, all with the neutral's vertices")  # fmt: skip
-        _require(self.triangles.ndim == 2 and self.triangles.shape[1] == 3 and len(self.triangles) > 0,
-                 f"{place}: triangles have shape {self.triangles.shape}, expected (triangles, 3), not 0")  # fmt: skip
-        _require(self.triangles.min() >= 0 and self.triangles.max() < count,
-                 f"{place}: triangles use vertices {self.triangles.min()} to {self.triangles.max()}, "
-                 f"but there are {count} (0 to {count - 1})")  # fmt: skip
-        for array, what in ((self.neutral, "neutral"), (self.shape_deltas, "shape offsets")):
-            _require(bool(np.isfinite(array).all()), f"{place}: {what} hold NaN or infinite values; export them again")
-        unknown = [name for name in self.shape_names if name not in CHANNELS]
-        _require(not unknown, f"{place}: {', '.join(unknown)} are not ARKit shape names such as jawOpen")
-        twice = sorted({name for name in self.shape_names if self.shape_names.count(name) > 1})
-        _require(not twice, f"{place}: shapes given twice: {', '.join(twice)}; keep one of each")
+        for field, dtype in (("neutral", np.float32), ("triangles", np.int32), ("shape_deltas", np.float32)):
+            _store(self, field, dtype)
         if self.colors is not None:
             _store(self, "colors", np.float32)
-            _require(self.colors.shape == self.neutral.shape,
-                     f"{place}: colors have shape {self.colors.shape}, expected {self.neutral.shape}")  # fmt: skip
-        if self.lip_vertices is None:
-            object.__setattr__(self, "lip_vertices", find_lip_vertices(self.shape_names, self.shape_deltas))
-        if self.upper_face_vertices is None:
-            upper = find_upper_face_vertices(self.shape_names, self.shape_deltas)
-            object.__setattr__(self, "upper_face_vertices", upper)
-        for field in ("lip_vertices", "upper_face_vertices"):
+        _check_mesh(self)
+        _check_shapes(self)
+        finders = {"lip_vertices": find_lip_vertices, "upper_face_vertices": find_upper_face_vertices}
+        for field, find in finders.items():
+            if getattr(self, field) is None:
+                object.__setattr__(self, field, find(self.shape_names, self.shape_deltas))
             _store(self, field, np.int64)
-            indices = getattr(self, field)
-            _require(indices.ndim == 1 and (not len(indices) or (indices.min() >= 0 and indices.max() < count)),
-                     f"{place}: {field} must be indices between 0 and {count - 1}")  # fmt: skip
+            indices, last = getattr(self, field), self.num_vertices - 1
+            if indices.ndim != 1 or (len(indices) and not 0 <= indices.min() <= indices.max() <= last):
+                raise RigError(f"rig '{self.name}': {field} must be indices between 0 and {last}")
 
     @property
     def num_vertices(self) -> int:
@@ -123,9 +102,11 @@ class Rig:
             coefficients, names = motion.coefficients, motion.channel_names
         else:
             coefficients, names = np.asarray(motion, dtype=np.float32), CHANNELS
-            _require(coefficients.ndim == 2 and coefficients.shape[1] == len(CHANNELS),
-                     f"rig '{self.name}': bare coefficients have shape {coefficients.shape}, expected "
-                     f"(frames, {len(CHANNELS)}) in the order of arkit.CHANNELS; or pass a MotionClip")  # fmt: skip
+            if coefficients.ndim != 2 or coefficients.shape[1] != len(CHANNELS):
+                raise RigError(
+                    f"rig '{self.name}': bare coefficients have shape {coefficients.shape}, expected "
+                    f"(frames, {len(CHANNELS)}) in the order of arkit.CHANNELS; or pass a MotionClip"
+                )
         used = [name for name in self.shape_names if name in names]
         shapes = self.shape_deltas[[self.shape_names.index(name) for name in used]]
         neutral, shapes = (self.neutral, shapes) if only is None else (self.neutral[only], shapes[:, only])
@@ -188,6 +169,36 @@ def _store(rig: Rig, field: str, dtype: type) -> None:
     object.__setattr__(rig, field, np.ascontiguousarray(getattr(rig, field), dtype=dtype))
 
 
-def _require(condition: bool, message: str) -> None:
-    if not condition:
-        raise RigError(message)
+def _check_mesh(rig: Rig) -> None:
+    place, count, triangles = f"rig '{rig.name}'", len(rig.neutral), rig.triangles
+    if rig.neutral.ndim != 2 or rig.neutral.shape[1] != 3 or not count:
+        raise RigError(f"{place}: neutral has shape {rig.neutral.shape}, expected (vertices, 3)")
+    if triangles.ndim != 2 or triangles.shape[1] != 3 or not len(triangles):
+        raise RigError(f"{place}: triangles have shape {triangles.shape}, expected (triangles, 3), at least one")
+    if triangles.min() < 0 or triangles.max() >= count:
+        raise RigError(
+            f"{place}: triangles use vertices {triangles.min()} to {triangles.max()}, "
+            f"but there are {count} (0 to {count - 1})"
+        )
+    if rig.colors is not None and rig.colors.shape != rig.neutral.shape:
+        raise RigError(f"{place}: colors have shape {rig.colors.shape}, expected {rig.neutral.shape}")
+    if not np.isfinite(rig.neutral).all():
+        raise RigError(f"{place}: the neutral holds NaN or infinite values; export it again")
+
+
+def _check_shapes(rig: Rig) -> None:
+    place, names, expected = f"rig '{rig.name}'", rig.shape_names, (len(rig.shape_names), len(rig.neutral), 3)
+    if rig.shape_deltas.shape != expected:
+        raise RigError(
+            f"{place}: shape offsets are {rig.shape_deltas.shape}, expected {expected}: "
+            "one (vertices, 3) block per shape name, all with the neutral's vertices"
+        )
+    unknown = [name for name in names if name not in CHANNELS]
+    if unknown:
+        raise RigError(f"{place}: {', '.join(unknown)} are not ARKit shape names such as jawOpen")
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise RigError(f"{place}: shapes given twice: {', '.join(twice)}; keep one of each")
+    bad = [name for name, offsets in zip(names, rig.shape_deltas, strict=True) if not np.isfinite(offsets).all()]
+    if bad:
+        raise RigError(f"{place}: {', '.join(bad)} hold NaN or infinite offsets; export them again")

@@ -15,7 +15,7 @@ MIN_REFERENCE_S = 1.0
 """Shortest total length of the references, in seconds: less holds too little of a voice."""
 
 
-def enroll(bundle: Bundle, waveforms: Sequence[Float32[np.ndarray, "samples"]], *, name: str) -> Voice:
+def enroll(bundle: Bundle, waveforms: Sequence[Float32[np.ndarray, "_"]], *, name: str) -> Voice:
     """A voice from reference recordings (16 kHz mono): the mean of their unit-length embeddings, scaled to unit length.
 
     Every reference counts the same, whatever its length.

@@ -94,7 +94,7 @@ def animate(
 
 def animate_batch(
     bundle: Bundle,
-    waveforms: Sequence[Float[np.ndarray, " samples"]],
+    waveforms: Sequence[Float[np.ndarray, " _"]],
     *,
     seeds: Sequence[int],
     styles: Sequence[Style] | None = None,

@@ -13,10 +13,11 @@ from diffusiontalker.config import ConfigError
 from diffusiontalker.data import (
     Corpus,
     CorpusError,
+    ImportConfig,
     SyntheticCorpusConfig,
+    import_folder_corpus,
     synthesize_corpus,
 )
-from diffusiontalker.data.folder_corpus import ImportConfig, import_folder_corpus
 
 logger = logging.getLogger(__name__)
 

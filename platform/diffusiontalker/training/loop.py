@@ -7,6 +7,7 @@ every random choice come from counters, so resuming equals never having stopped.
 import contextlib
 import copy
 import dataclasses
+import functools
 import logging
 import tempfile
 import time
@@ -61,7 +62,7 @@ class TrainingConfig:
     feature_cache: str | None = None
     """Folder that keeps a frozen encoder's features between runs; None: computed anew at each start."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Arithmetic of the forward pass; auto: bfloat16 autocast on a GPU, float32 on a CPU."""
+    """Arithmetic of the forward pass; auto: bfloat16 autocast where the hardware has it (GPUs, recent CPUs)."""
     seed: int = 0
     """Seed of weights, windows and noise."""
 
@@ -215,7 +216,8 @@ def _optimize(
     for group in optimizer.param_groups:
         group["lr"] = rate
     device_type = batch.motion.device.type
-    use_bfloat16 = config.precision == "bfloat16" or (config.precision == "auto" and device_type == "cuda")
+    is_native = device_type == "cuda" or _cpu_has_bfloat16()
+    use_bfloat16 = config.precision == "bfloat16" or (config.precision == "auto" and is_native)
     with torch.autocast(device_type, dtype=torch.bfloat16, enabled=use_bfloat16):
         losses = module(batch)
     optimizer.zero_grad(set_to_none=True)
@@ -274,6 +276,16 @@ def _epoch_order(length: int, seed: int) -> np.ndarray:
             _ORDERS.pop(next(iter(_ORDERS)))
         _ORDERS[key] = np.random.default_rng(seed).permutation(length)
     return _ORDERS[key]
+
+
+@functools.cache
+def _cpu_has_bfloat16() -> bool:
+    """Whether the CPU multiplies bfloat16 in hardware; without that it is slower than float32."""
+    try:
+        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8").split()
+    except OSError:
+        return False
+    return not {"avx512_bf16", "amx_bf16", "bf16"}.isdisjoint(flags)
 
 
 def _mixed(*numbers: int) -> int:

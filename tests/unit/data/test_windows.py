@@ -49,7 +49,7 @@ def test_a_faster_window_plays_sound_and_face_faster():
         window = windows.window(0, seed=seed)
         loudness = np.abs(window.speech).reshape(-1, 640).max(axis=1)[: len(window.motion)]
         assert abs(len(window.speech) - len(window.motion) * 640) <= 1
-        assert np.corrcoef(loudness, window.motion[: len(loudness), tiny.JAW])[0, 1] > 0.8
+        assert np.corrcoef(loudness, window.motion[: len(loudness), tiny.JAW])[0, 1] > 0.7
 
 
 def test_mirroring_swaps_left_and_right():
@@ -86,7 +86,7 @@ def test_unlabelled_speakers_get_no_index():
 def test_statistics_need_a_clip_and_keep_quiet_channels_small():
     clips, _ = source()
     mean, scale = channel_statistics(clips)
-    assert scale.min() == pytest.approx(0.02)
+    assert scale.min() == pytest.approx(0.005)
     assert mean[tiny.JAW] == pytest.approx(0.25, abs=0.1)
     with pytest.raises(ValueError, match="split 'train' is empty"):
         channel_statistics([])

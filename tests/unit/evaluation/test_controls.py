@@ -23,10 +23,9 @@ def test_mean_face_is_the_mean_over_all_training_frames(clips: list[Clip]):
 
 
 def test_ridge_without_a_penalty_is_least_squares(clips: list[Clip]):
-    """With more inputs than frames least squares meets its targets."""
-    ridge = Ridge.fit(clips[:2], penalty=1e-6)
-    (predicted,) = ridge.predict(clips[:1], seeds=[0])
-    np.testing.assert_allclose(predicted.coefficients, clips[0].motion.coefficients, atol=5e-3)
+    """With more inputs than frames least squares meets its targets (frames of silence are all alike to it)."""
+    (predicted,) = Ridge.fit(clips[:2], penalty=1e-6).predict(clips[:1], seeds=[0])
+    np.testing.assert_allclose(predicted.coefficients[:24], clips[0].motion.coefficients[:24], atol=1e-3)
 
 
 def test_ridge_with_an_endless_penalty_is_the_mean_face(clips: list[Clip]):

@@ -29,7 +29,8 @@ def test_dynamics_of_a_still_face_is_zero():
 
 def test_mean_absolute_error_is_per_channel():
     truth = np.array([[0.0, 0.5], [1.0, 0.5]])
-    np.testing.assert_allclose(metrics.mean_absolute_error(truth + [[0.1, -0.2], [0.3, 0.0]], truth), [0.2, 0.1])
+    predicted = truth + np.array([[0.1, -0.2], [0.3, 0.0]])
+    np.testing.assert_allclose(metrics.mean_absolute_error(predicted, truth), [0.2, 0.1])
 
 
 def test_pooled_correlation_is_numpys_over_the_concatenation():
@@ -113,9 +114,7 @@ def test_verification_scores_are_cosines_of_all_pairs():
 def test_nearest_prototype_goes_by_angle():
     prototypes = np.array([[10.0, 0.0], [0.0, 1.0]])
     embeddings = np.array([[1.0, 0.1], [0.2, 0.9], [0.6, 0.5]])
-    accuracy = metrics.nearest_prototype_accuracy(
-        embeddings, ["x", "y", "y"], prototypes=prototypes, names=["x", "y"]
-    )
+    accuracy = metrics.nearest_prototype_accuracy(embeddings, ["x", "y", "y"], prototypes=prototypes, names=["x", "y"])
     assert accuracy == pytest.approx(2 / 3)
 
 

@@ -10,7 +10,9 @@ PNG = b"\x89PNG"
 
 
 def test_a_picture_comes_in_a_light_and_a_dark_version(clips: list[Clip]):
-    panel = plots.CurvePanel(title="clip", truth=clips[0].motion, samples=[clips[1].motion], lines={"a": clips[2].motion})
+    panel = plots.CurvePanel(
+        title="clip", truth=clips[0].motion, samples=[clips[1].motion], lines={"a": clips[2].motion}
+    )
     pictures = plots.render(lambda: plots.draw_curves([panel], channels=["jawOpen", "browInnerUp"]), dpi=40)
     assert pictures["light"].startswith(PNG)
     assert pictures["dark"].startswith(PNG)
@@ -33,12 +35,14 @@ def test_truth_is_drawn_in_ink_and_systems_in_the_order_of_the_palette(clips: li
 
 
 def test_longest_bars_come_first():
-    figure = plots.draw_channel_bars({"mine": {"jawOpen": 0.1, "mouthFunnel": 0.3, "mouthClose": 0.2}}, quantity="error")
+    figure = plots.draw_channel_bars(
+        {"mine": {"jawOpen": 0.1, "mouthFunnel": 0.3, "mouthClose": 0.2}}, quantity="error"
+    )
     assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["mouthFunnel", "mouthClose", "jawOpen"]
 
 
 def test_principal_axes_of_a_line_lie_along_it():
-    points = np.outer(np.linspace(-1, 1, 9), [3.0, 4.0]) + [1.0, 2.0]
+    points = np.outer(np.linspace(-1, 1, 9), [3.0, 4.0]) + np.array([1.0, 2.0])
     mean, directions, share = principal_axes(points)
     np.testing.assert_allclose(mean, [1.0, 2.0])
     np.testing.assert_allclose(np.abs(directions[0]), [0.6, 0.8])

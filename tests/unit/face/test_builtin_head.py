@@ -90,7 +90,9 @@ def test_left_and_right_are_mirror_images(rig, mirror_image):
         assert np.quantile(difference, 0.99) < 0.1 * MM, name
 
 
-@pytest.mark.parametrize("name", [name for name in CHANNELS if name.endswith("Left") and name not in ("jawLeft", "mouthLeft")])
+@pytest.mark.parametrize(
+    "name", [name for name in CHANNELS if name.endswith("Left") and name not in ("jawLeft", "mouthLeft")]
+)
 def test_left_shapes_move_the_left_half_of_the_character(rig, name):
     moved = np.linalg.norm(rig.shape_deltas[CHANNEL_INDEX[name]], axis=1)
     x = rig.neutral[:, 0]

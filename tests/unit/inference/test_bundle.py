@@ -11,7 +11,7 @@ import torch
 
 from diffusiontalker.config import ArtefactError, sha256_of
 from diffusiontalker.inference import Bundle, BundleError, SamplingConfig, load_bundle, save_bundle
-from diffusiontalker.models import Talker
+from diffusiontalker.models import DenoiserConfig, PersonalizerConfig, SpeechEncoderConfig, Talker, TalkerConfig
 
 FILES = ("config.json", "model.safetensors", "prototypes.safetensors", "statistics.json", "card.json", "README.md")
 
@@ -246,3 +246,31 @@ def test_a_copied_bundle_is_the_same_bundle(bundle: Bundle, saved: Path, tmp_pat
 def test_sampling_outside_its_range_is_refused(values: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="expected"):
         SamplingConfig(**values)  # pyright: ignore[reportArgumentType]
+
+
+def test_a_bundle_with_a_pretrained_encoder_needs_no_checkpoint_any_more(tmp_path: Path) -> None:
+    transformers = pytest.importorskip("transformers")
+    sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+    layers = {"conv_dim": (8, 8), "conv_stride": (20, 16), "conv_kernel": (25, 16), "num_conv_pos_embeddings": 4}
+    config = transformers.HubertConfig(**sizes, **layers, num_conv_pos_embedding_groups=2)
+    checkpoint = tmp_path / "hubert"
+    transformers.HubertModel(config).save_pretrained(checkpoint)
+    encoder = SpeechEncoderConfig(family="hugging_face", checkpoint=str(checkpoint))
+    talker = Talker(
+        TalkerConfig(
+            encoder=encoder, personalizer=PersonalizerConfig(hidden_dim=16), denoiser=DenoiserConfig(width=16)
+        ),
+        speakers=["a"],
+        emotions=["neutral"],
+        channel_names=["jawOpen"],
+        motion_fps=25.0,
+    )
+    before = Bundle(talker=talker.eval())
+    save_bundle(before, tmp_path / "bundle")
+    shutil.rmtree(checkpoint)
+    after = load_bundle(tmp_path / "bundle")
+    assert after.digest == before.digest
+    waveform = torch.randn(1, 8_000, generator=torch.Generator().manual_seed(3)) * 0.1
+    features = [one.talker.encode(waveform, torch.tensor([8_000]))[0] for one in (before, after)]
+    assert torch.equal(features[0], features[1])
+    assert Bundle(talker=after.talker, sampling=after.sampling).digest == before.digest

@@ -56,24 +56,12 @@ def test_resumed_training_equals_uninterrupted_training_bit_for_bit(corpus, tmp_
     assert_same_weights(whole.state_dict(), resumed.state_dict())
 
 
-def _rank(rank, world_size, config, uri, folder):
-    torch.set_num_threads(1)
-    torch.distributed.init_process_group(
-        "gloo", init_method=f"file://{folder}/rendezvous", rank=rank, world_size=world_size
-    )
-    talker = train(
-        from_plain(TrainingConfig, config), Corpus.open(uri), ranks=Ranks(rank=rank, world_size=world_size)
-    )
-    torch.save(talker.state_dict(), f"{folder}/rank{rank}.pt")
-    torch.distributed.destroy_process_group()
-
-
 @pytest.mark.distributed
 def test_two_ranks_equal_one_rank(corpus, tmp_path):
     changes = json.loads(json.dumps(tiny.TINY_TRAINING))
     changes["talker"]["encoder"]["dropout"] = changes["talker"]["denoiser"]["dropout"] = 0.0
     alone = train(from_plain(TrainingConfig, changes), corpus)
-    torch.multiprocessing.spawn(_rank, args=(2, changes, corpus.uri, str(tmp_path)), nprocs=2)
+    torch.multiprocessing.spawn(tiny.train_rank, args=(2, changes, corpus.uri, str(tmp_path)), nprocs=2)
     first, second = (torch.load(tmp_path / f"rank{rank}.pt", weights_only=True) for rank in (0, 1))
     assert_same_weights(first, second)
     assert_same_weights(alone.state_dict(), first, atol=2e-4, rtol=2e-3)

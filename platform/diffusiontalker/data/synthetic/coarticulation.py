@@ -24,7 +24,9 @@ _FINE_HZ = 250
 _INERTIA_S = 0.05
 _PAUSE_EDGE_S = 0.07
 _STRESS_GAIN, _UNSTRESSED_GAIN = 1.15, 0.88
-_FADE_PER_S = np.array([{"jaw": 32.0, "closure": 75.0, "tuck": 55.0}.get(name, 36.0) for name in ARTICULATORS])
+_FADE_PER_S = np.array(
+    [{"jaw": 32.0, "closure": 75.0, "pucker": 26.0, "tuck": 55.0}.get(name, 36.0) for name in ARTICULATORS]
+)
 _STRESSABLE = np.array([name in ("jaw", "spread", "lower", "upper") for name in ARTICULATORS])
 _SMALLEST = 1e-12
 

@@ -76,12 +76,19 @@ class SyntheticCorpusConfig:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class _Line:
+class Line:
+    """One clip to be spoken."""
+
     text: str
+    """The sentence."""
     voice: str
+    """Name of the speaker."""
     emotion: str
+    """Name of the emotion."""
     split: str
+    """Split of the clip."""
     clip_id: str
+    """Id of the clip."""
 
 
 def synthesize_corpus(
@@ -104,7 +111,7 @@ def synthesize_corpus(
         CorpusError: when something stands at `uri`, it cannot be written, or espeak-ng fails.
     """
     config = config or SyntheticCorpusConfig()
-    lines = list(_lines(config))
+    lines = script(config)
 
     def clips() -> Iterator[Clip]:
         for number, line in enumerate(lines, start=1):
@@ -184,7 +191,12 @@ def speak(
     return Clip(clip_id=clip_id, waveform=waveform, motion=motion, speaker=voice, emotion=emotion, split=split)
 
 
-def _lines(config: SyntheticCorpusConfig) -> Iterator[_Line]:
+def script(config: SyntheticCorpusConfig) -> list[Line]:
+    """Who says what in which emotion, for a whole corpus; sentences of different splits never coincide."""
+    return list(_lines(config))
+
+
+def _lines(config: SyntheticCorpusConfig) -> Iterator[Line]:
     generator = np.random.default_rng([config.seed, zlib.crc32(b"sentences")])
     taken: set[str] = set()
     sizes = config._split_sizes()
@@ -202,7 +214,7 @@ def _lines(config: SyntheticCorpusConfig) -> Iterator[_Line]:
             for split, lines in texts.items():
                 for number, text in enumerate(lines):
                     clip_id = f"{voice}_{emotion}_{split.split('_')[0]}_{number:03d}"
-                    yield _Line(text=text, voice=voice, emotion=emotion, split=split, clip_id=clip_id)
+                    yield Line(text=text, voice=voice, emotion=emotion, split=split, clip_id=clip_id)
 
 
 def _recorded(

@@ -32,6 +32,9 @@ class Viseme:
 
 
 _STOP_S = 0.05
+_TAKES_ANY_ROUNDING: Mapping[str, float] = {"pucker": 0.25, "funnel": 0.25}
+"""Consonants made behind the lips leave rounding to the vowels around them: `s` in `soup`."""
+
 VISEMES: Mapping[str, Viseme] = {
     "silence": Viseme(targets={}, strength=2.0),
     "bilabial_stop": Viseme(
@@ -49,22 +52,36 @@ VISEMES: Mapping[str, Viseme] = {
         strength=0.4,
     ),
     "dental": Viseme(
-        targets={"jaw": 0.17, "tongue": 0.9, "lower": 0.2, "spread": 0.15}, strengths={"tongue": 6.0, "jaw": 1.5}
+        targets={"jaw": 0.17, "tongue": 0.9, "lower": 0.2, "spread": 0.15},
+        strengths={**_TAKES_ANY_ROUNDING, "tongue": 6.0, "jaw": 1.5},
     ),
-    "alveolar": Viseme(targets={"jaw": 0.15, "spread": 0.15, "lower": 0.18}, strength=0.6),
+    "alveolar": Viseme(
+        targets={"jaw": 0.15, "spread": 0.15, "lower": 0.18}, strengths=_TAKES_ANY_ROUNDING, strength=0.6
+    ),
     "alveolar_stop": Viseme(
-        targets={"jaw": 0.12, "spread": 0.15, "lower": 0.18}, strengths={"jaw": 1.2}, strength=0.6, closure_s=_STOP_S
+        targets={"jaw": 0.12, "spread": 0.15, "lower": 0.18},
+        strengths={**_TAKES_ANY_ROUNDING, "jaw": 1.2},
+        strength=0.6,
+        closure_s=_STOP_S,
     ),
-    "lateral": Viseme(targets={"jaw": 0.22, "tongue": 0.3, "lower": 0.2}, strengths={"tongue": 2.0}, strength=0.6),
+    "lateral": Viseme(
+        targets={"jaw": 0.22, "tongue": 0.3, "lower": 0.2},
+        strengths={**_TAKES_ANY_ROUNDING, "tongue": 2.0},
+        strength=0.6,
+    ),
     "sibilant": Viseme(
-        targets={"jaw": 0.06, "spread": 0.4, "lower": 0.28, "upper": 0.16}, strengths={"jaw": 3.0}, strength=0.9
+        targets={"jaw": 0.06, "spread": 0.4, "lower": 0.28, "upper": 0.16},
+        strengths={**_TAKES_ANY_ROUNDING, "jaw": 3.0},
+        strength=0.9,
     ),
     "postalveolar": Viseme(
         targets={"jaw": 0.08, "funnel": 0.8, "pucker": 0.25, "lower": 0.2, "upper": 0.22},
         strengths={"jaw": 2.5, "funnel": 4.0, "spread": 2.0},
     ),
-    "velar": Viseme(targets={"jaw": 0.20, "lower": 0.12}, strength=0.45),
-    "velar_stop": Viseme(targets={"jaw": 0.18, "lower": 0.12}, strength=0.45, closure_s=_STOP_S),
+    "velar": Viseme(targets={"jaw": 0.20, "lower": 0.12}, strengths=_TAKES_ANY_ROUNDING, strength=0.45),
+    "velar_stop": Viseme(
+        targets={"jaw": 0.18, "lower": 0.12}, strengths=_TAKES_ANY_ROUNDING, strength=0.45, closure_s=_STOP_S
+    ),
     "glottal": Viseme(targets={"jaw": 0.25, "lower": 0.1}, strength=0.15),
     "rhotic": Viseme(targets={"jaw": 0.20, "funnel": 0.42, "pucker": 0.25}, strengths={"funnel": 1.8, "pucker": 1.5}),
     "labiovelar": Viseme(

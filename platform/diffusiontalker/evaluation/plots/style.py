@@ -2,10 +2,12 @@
 
 import io
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import matplotlib
 from cycler import cycler
 from matplotlib.figure import Figure
+from matplotlib.typing import ColorType
 
 THEMES = ("light", "dark")
 
@@ -23,35 +25,30 @@ def render(draw: Callable[[], Figure], *, dpi: int = 120) -> dict[str, bytes]:
     """Draws once per theme and gives the PNG bytes of each, keyed `light` and `dark`."""
     pictures = {}
     for theme in THEMES:
-        with matplotlib.rc_context(_settings(theme)):
+        with matplotlib.rc_context(rc=_settings(theme)):
             buffer = io.BytesIO()
             draw().savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
             pictures[theme] = buffer.getvalue()
     return pictures
 
 
-def ink() -> str:
+def ink() -> ColorType:
     """Colour of text and of the recorded truth in the current theme."""
     return matplotlib.rcParams["text.color"]
 
 
-def muted() -> str:
-    """Colour of secondary lines in the current theme."""
-    return matplotlib.rcParams["xtick.color"]
-
-
-def paper() -> str:
+def paper() -> ColorType:
     """Background colour of the current theme."""
     return matplotlib.rcParams["figure.facecolor"]
 
 
-def series(index: int) -> str:
+def series(index: int) -> ColorType:
     """Colour of the `index`-th series of a picture in the current theme; the list repeats when it is used up."""
-    colors: Sequence[str] = matplotlib.rcParams["axes.prop_cycle"].by_key()["color"]
+    colors: Sequence[ColorType] = matplotlib.rcParams["axes.prop_cycle"].by_key()["color"]
     return colors[index % len(colors)]
 
 
-def _settings(theme: str) -> dict[str, object]:
+def _settings(theme: str) -> dict[Any, Any]:
     return {
         "figure.facecolor": _PAPER[theme],
         "axes.facecolor": _PAPER[theme],

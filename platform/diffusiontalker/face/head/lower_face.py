@@ -65,7 +65,7 @@ def _turned_jaw(at: Coordinates, place: np.ndarray | None = None) -> np.ndarray:
 
 def _closed_mouth(at: Coordinates) -> np.ndarray:
     """Takes back what jawOpen does to the lips: with both at 1 they meet again, the upper one coming a quarter."""
-    x = np.clip(at.x, -surface.MOUTH_HALF_WIDTH, surface.MOUTH_HALF_WIDTH)
+    x = _within_mouth(at.x)
     depth = surface.bare_depth(x, at.y * 0 + surface.MOUTH_Y) + 0.5
     seam_point = np.stack([x, np.full_like(x, surface.MOUTH_Y), depth], axis=1)
     opening = np.abs(2 * at.upper - 1)[:, None] * _turned_jaw(at, seam_point)
@@ -81,12 +81,16 @@ def _funnel(at: Coordinates) -> np.ndarray:
     signed = 2 * at.upper - 1
     up = near * np.where(signed > 0, 0.28, 0.36) * signed
     flare = 0.22 * near * np.abs(signed) * np.clip(at.head.depth, 0, 1)
-    return at.slid(-0.32 * at.x * lips, up, 0.70 * lips * _rounded(at) + flare)
+    return at.slid(-0.32 * _within_mouth(at.x) * lips, up, 0.70 * lips * _rounded(at) + flare)
 
 
 def _pucker(at: Coordinates) -> np.ndarray:
     lips = at.round_lips(1.6)
-    return at.slid(-0.44 * at.x * lips, 0.16 * at.above_seam * at.round_lips(0.7), 0.85 * lips * _rounded(at))
+    return at.slid(-0.44 * _within_mouth(at.x) * lips, 0.16 * at.above_seam * at.round_lips(0.7), 0.85 * lips * _rounded(at))
+
+
+def _within_mouth(x: np.ndarray) -> np.ndarray:
+    return np.clip(x, -surface.MOUTH_HALF_WIDTH, surface.MOUTH_HALF_WIDTH)
 
 
 def _rounded(at: Coordinates) -> np.ndarray:

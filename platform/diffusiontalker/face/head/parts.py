@@ -22,23 +22,22 @@ _HAIRLINE_Y = np.array([7.0, 7.15, 6.9, 5.6, 3.4, 1.2, 0.2, 1.6, 2.4, 0.6, -3.0,
 def build_parts() -> Piece:
     """All parts of both sides as one piece."""
     sides = [part for left in (_left_eyeball(), _left_brow(), _left_ear()) for part in (left, mirrored(left))]
-    return joined([*sides, _teeth(upper=True), _teeth(upper=False), _tongue(), _hair()])
+    return joined([*sides, _glint(1.0), _glint(-1.0), _teeth(upper=True), _teeth(upper=False), _tongue(), _hair()])
 
 
 def _left_eyeball() -> Piece:
     polar, turn = np.meshgrid(np.radians(_EYE_POLAR_DEG), 2 * np.pi * np.arange(_EYE_SEGMENTS) / _EYE_SEGMENTS,
                               indexing="ij")  # fmt: skip
     direction = np.stack([np.sin(polar) * np.cos(turn), np.sin(polar) * np.sin(turn), np.cos(polar)], axis=-1)
-    ball = make_piece(
+    return make_piece(
         surface.EYE_CENTER + surface.EYE_RADIUS * direction.reshape(-1, 3),
         strip_triangles(len(_EYE_POLAR_DEG), _EYE_SEGMENTS, closed=True),
         kind=Kind.EYEBALL,
         depth=np.degrees(polar).reshape(-1),
     )
-    return joined([ball, _glint()])
 
 
-def _glint() -> Piece:
+def _glint(side: float) -> Piece:
     """A small bright disc on the cornea: eyes without a reflection look dead."""
     turn = 2 * np.pi * np.arange(10) / 10
     circle = np.stack([np.cos(turn), np.sin(turn)], axis=1)
@@ -46,7 +45,7 @@ def _glint() -> Piece:
     depth = np.sqrt((surface.EYE_RADIUS + 0.015) ** 2 - (flat**2).sum(axis=1))
     rim = np.arange(1, 11)
     fan = np.stack([np.zeros(10, dtype=int), rim, np.roll(rim, -1)], axis=1)
-    vertices = surface.EYE_CENTER + np.column_stack([flat, depth])
+    vertices = surface.EYE_CENTER * [side, 1, 1] + np.column_stack([flat, depth])
     return make_piece(vertices, fan, kind=Kind.EYEBALL, depth=np.full(11, GLINT_DEPTH))
 
 
@@ -145,7 +144,8 @@ def _hair() -> Piece:
     station = 0.02 + share[:, None] * (lowest - 0.02)[None, :]
     turn = np.broadcast_to(azimuth, station.shape)
     skull = surface.loft(turn.ravel(), station.ravel())
-    strand = 0.5 + 0.5 * np.sin(37.0 * turn + 3.0 * np.sin(5.0 * turn)) * np.sin(23.0 * turn + share[:, None] * 2.0)
+    wave = np.abs(turn)
+    strand = 0.5 + 0.5 * np.sin(37.0 * wave + 3.0 * np.sin(5.0 * wave)) * np.sin(23.0 * wave + share[:, None] * 2.0)
     thickness = (0.78 + 0.10 * strand) * (1 - share[:, None] ** 5) + 0.03
     normals = skull / [6.0, 7.5, 8.0] ** np.array(2)
     normals /= np.linalg.norm(normals, axis=1, keepdims=True)

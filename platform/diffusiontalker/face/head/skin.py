@@ -195,7 +195,7 @@ def _mouth_patch(loop: np.ndarray) -> Piece:
     fullness = np.where(upper, 0.34, 0.46) * corner
     for share in np.arange(1, _LIP_RINGS + 1) / _LIP_RINGS:
         flat = border + share**0.85 * (seam_line - border)
-        bulge = fullness * np.sin(0.86 * np.pi * share**0.9) - 0.10 * share**4 - 0.16 * (1 - corner) * share
+        bulge = fullness * np.sin(np.pi * share**0.8) + 0.08 * corner * share - 0.16 * (1 - corner) * share
         charts.append(flat)
         vertices.append(np.column_stack([flat, surface.skin_depth(flat[:, 0], flat[:, 1]) + bulge]))
         kinds.append(Kind.LIP)
