@@ -22,7 +22,7 @@ UPPER_FACE_SHAPES = (
 )  # fmt: skip
 """Shapes that move eyelids, brows and forehead skin (gaze is left out: it turns eyeballs)."""
 
-_LIP_SHARE = 0.7
+_LIP_SHARE = 0.65
 _LIP_SHAPES_NEEDED = 2
 _UPPER_FACE_SHARE = 0.3
 
@@ -126,7 +126,7 @@ def find_lip_vertices(
 ) -> Int[np.ndarray, " chosen"]:
     """The lips proper of an unknown mesh.
 
-    Rule: a vertex belongs to the lips when at least two of `LIP_SHAPES` move it by 70 % or more of that shape's largest
+    Rule: a vertex belongs to the lips when at least two of `LIP_SHAPES` move it by 65 % or more of that shape's largest
     offset (one suffices where the rig has only one of them). Without any of them nothing is found.
     """
     moved = _relative_motion(shape_names, shape_deltas, LIP_SHAPES) >= _LIP_SHARE

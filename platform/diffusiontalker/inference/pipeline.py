@@ -148,7 +148,7 @@ def _animate(
     num_steps = sampling.num_steps if num_steps is None else num_steps
     temperature = sampling.temperature if temperature is None else temperature
     guidance = sampling.guidance_scale if guidance_scale is None else guidance_scale
-    if num_steps < 1 or temperature < 0.0 or guidance < 0.0:
+    if num_steps < 1 or not temperature >= 0.0 or not guidance >= 0.0:
         raise AnimationError(
             f"num_steps {num_steps}, temperature {temperature}, guidance_scale {guidance}: expected at least 1, 0 and 0"
         )

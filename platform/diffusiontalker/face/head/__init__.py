@@ -12,7 +12,7 @@ from diffusiontalker.face.head.colors import vertex_colors
 from diffusiontalker.face.head.coordinates import Coordinates
 from diffusiontalker.face.head.lower_face import lower_face_shapes
 from diffusiontalker.face.head.parts import build_parts
-from diffusiontalker.face.head.piece import joined
+from diffusiontalker.face.head.piece import Kind, joined
 from diffusiontalker.face.head.skin import build_skin
 from diffusiontalker.face.head.upper_face import upper_face_shapes
 from diffusiontalker.face.rig import Rig
@@ -38,4 +38,5 @@ def builtin_rig() -> Rig:
         shape_names=CHANNELS,
         shape_deltas=deltas * _METRES_PER_CM,
         colors=vertex_colors(head),
+        lip_vertices=np.nonzero(head.kind == Kind.LIP)[0],
     )

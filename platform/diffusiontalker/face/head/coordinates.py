@@ -36,8 +36,9 @@ class Coordinates:
         sine[head.lower == 0.5] = np.where(on_slit, 0.0, sine)[head.lower == 0.5]
         self.upper = 0.5 + 0.5 * sine
         """1 above the middle of the mouth, 0 below it, 0.5 beside its corners: smooth but for the slit of the mouth."""
-        reach = np.hypot(np.maximum(np.abs(self.x) - surface.MOUTH_HALF_WIDTH, 0.0), self.above_seam)
-        self.beyond_lips = np.maximum(reach - 0.75, 0.0)
+        share = np.clip(np.abs(self.x) / surface.MOUTH_HALF_WIDTH, 0.0, 1.0)
+        above_lips = np.maximum(np.abs(self.above_seam) - 0.85 * (1 - share**2.5), 0.0)
+        self.beyond_lips = np.hypot(np.maximum(np.abs(self.x) - surface.MOUTH_HALF_WIDTH, 0.0), above_lips)
         """Distance outside the lips, 0 on them."""
         self._slopes = self._bare_slopes()
 

@@ -86,7 +86,9 @@ def _funnel(at: Coordinates) -> np.ndarray:
 
 def _pucker(at: Coordinates) -> np.ndarray:
     lips = at.round_lips(1.6)
-    return at.slid(-0.44 * _within_mouth(at.x) * lips, 0.16 * at.above_seam * at.round_lips(0.7), 0.85 * lips * _rounded(at))
+    return at.slid(
+        -0.44 * _within_mouth(at.x) * lips, 0.16 * at.above_seam * at.round_lips(0.7), 0.85 * lips * _rounded(at)
+    )
 
 
 def _within_mouth(x: np.ndarray) -> np.ndarray:
