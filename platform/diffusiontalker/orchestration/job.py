@@ -48,6 +48,8 @@ def run_job(
     try:
         config = load_config(config_class, path=options.config, overrides=overrides, program=parser.prog)
         text = work(config, out=options.out, resume=options.resume)
+    except SystemExit as request:  # help, or a flag that cannot be used; the text is printed already
+        return request.code if isinstance(request.code, int) else DONE
     except KeyboardInterrupt:
         logger.error("interrupted; continue with --resume")
         return FAILED

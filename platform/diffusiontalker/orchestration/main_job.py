@@ -45,7 +45,7 @@ class HelloConfig:
 class MainJobConfig:
     """Everything about one run of the main job."""
 
-    name: str
+    name: str = "teacher"
     """Name of the run: of its folder under runs/, and of its checkpoints in the storage."""
     corpus: CorpusSourceConfig = dataclasses.field(default_factory=CorpusSourceConfig)
     """What to learn from."""

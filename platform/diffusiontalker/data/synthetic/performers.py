@@ -39,7 +39,7 @@ EMOTIONS: Mapping[str, Emotion] = {
     "neutral": Emotion(),
     "happy": Emotion(
         rate=1.08, pitch=14.0, pitch_range=1.5, loudness=1.15, tilt_db=1.0, articulation=1.1, accents=1.4,
-        face={"mouthSmile": 0.5, "cheekSquint": 0.38, "mouthDimple": 0.15, "browOuterUp": 0.14, "eyeSquint": 0.18},
+        face={"mouthSmile": 0.62, "cheekSquint": 0.38, "mouthDimple": 0.15, "browOuterUp": 0.14, "eyeSquint": 0.18},
     ),
     "sad": Emotion(
         rate=0.82, pitch=-14.0, pitch_range=0.45, loudness=0.6, tilt_db=-2.5, articulation=0.8, blinking=1.3,
@@ -109,7 +109,7 @@ _VOICES: tuple[tuple[str, str, float, float, float], ...] = (
 )
 _PAIRS: tuple[str, ...] = (
     "mouthSmile", "mouthLowerDown", "mouthUpperUp", "mouthStretch", "browOuterUp", "browDown", "eyeSquint",
-    "cheekSquint", "mouthFrown", "noseSneer", "mouthPress", "mouthDimple", "eyeBlink",
+    "cheekSquint", "mouthFrown", "noseSneer", "mouthPress", "mouthDimple",
 )  # fmt: skip
 _RESTING: tuple[str, ...] = (
     "browInnerUp", "browDownLeft", "browDownRight", "eyeSquintLeft", "eyeSquintRight", "mouthPressLeft",
