@@ -31,7 +31,7 @@ def run_job(*arguments: str | Path, environment: dict[str, str] | None = None) -
         env=os.environ | {"RAY_ADDRESS": ""} | (environment or {}),
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=600,
         check=False,
     )
     return Finished(code=completed.returncode, output=completed.stdout, log=completed.stderr)

@@ -15,7 +15,7 @@ from diffusiontalker.face import read_motion
 from diffusiontalker.inference import load_bundle
 from diffusiontalker.orchestration import MainJobConfig, run_job, run_main_job
 
-pytestmark = [pytest.mark.slow, pytest.mark.ray]
+pytestmark = [pytest.mark.slow, pytest.mark.ray, pytest.mark.timeout(900)]
 
 ROOT = Path(__file__).resolve().parents[2]
 SMOKE = ("--config", "jobs/configs/smoke.yaml")
@@ -128,7 +128,7 @@ def test_an_interrupted_run_ends_with_code_1_and_resumes(tmp_path):
         if "smoke: step" in line:
             break
     process.send_signal(signal.SIGINT)
-    log = process.communicate(timeout=120)[1]
+    log = process.communicate(timeout=300)[1]
     assert process.returncode == 1, log
     assert "--resume" in log
     assert not (folder / "bundle").exists()
@@ -140,15 +140,15 @@ def test_an_interrupted_run_ends_with_code_1_and_resumes(tmp_path):
         (["--corpus.source", "corpus", "--corpus.uri", "no/such/corpus"], "no/such/corpus"),
         (["--corpus.source", "folder", "--corpus.folder", "no/such/folder"], "no/such/folder"),
         (["--corpus.source", "folder", "--corpus.folder", "${NO_SUCH_VARIABLE}/x"], "NO_SUCH_VARIABLE is not set"),
-        (["--corpus.source", "folder"], "source 'folder' needs the folder"),
-        (["--orchestration.num-workers", "3"], "does not divide by orchestration.num_workers 3"),
+        (["--corpus.source", "folder"], "folder is empty"),
+        (["--orchestration.num-workers", "3"], "does not divide"),
         (["--rig", "no_such_rig.npz"], "no_such_rig.npz"),
     ],
 )
-def test_bad_input_ends_with_code_2_says_what_is_wrong_and_leaves_nothing(flags, expected, tmp_path, caplog):
+def test_bad_input_ends_with_code_2_says_what_is_wrong_and_leaves_nothing(flags, expected, tmp_path, caplog, capsys):
     out = tmp_path / "run"
     assert here(*SMOKE, "--out", str(out), *flags) == 2
-    assert expected in caplog.text
+    assert expected in caplog.text + capsys.readouterr().err
     assert not out.exists()
 
 

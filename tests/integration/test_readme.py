@@ -25,6 +25,7 @@ def commands(text: str) -> list[list[str]]:
 
 @pytest.mark.slow
 @pytest.mark.ray
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("words", [words for words in commands(README) if words[0] != "make"], ids=" ".join)
 def test_commands_of_the_readme_run_after_the_demo(words, smoke_run, tmp_path):
     (tmp_path / "runs").mkdir()

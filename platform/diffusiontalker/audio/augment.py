@@ -47,7 +47,7 @@ def change_speed(waveform: Float[np.ndarray, " samples"], factor: float) -> Floa
 def add_noise(
     waveform: Float[np.ndarray, " samples"], *, snr_db: float, generator: np.random.Generator
 ) -> Float[np.ndarray, " samples"]:
-    """Adds white noise at a signal-to-noise ratio measured over the whole window (a silent window gets -60 dB noise)."""
+    """Adds white noise at a signal-to-noise ratio measured over the whole window (at least 0.001)."""
     level = max(float(np.sqrt(np.mean(np.square(waveform)))), 1e-3)
     noise = generator.standard_normal(len(waveform)).astype(np.float32)
     return waveform + noise * np.float32(level * 10.0 ** (-snr_db / 20.0))

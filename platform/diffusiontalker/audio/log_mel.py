@@ -1,7 +1,7 @@
 """Log-mel spectrograms at 100 frames per second: the input of every encoder trained from scratch.
 
-Frame `i` is centred on sample `160 * i`, so it looks 12.5 ms ahead; padding at the ends is silence. Nothing is normalised
-per clip: a frame never depends on sound outside its 25 ms window, which is what makes streaming equal to one-shot.
+Frame `i` is centred on sample `160 * i`, so it looks 12.5 ms ahead; padding at the ends is silence. Nothing is
+normalized per clip: a frame never depends on sound outside its 25 ms window, so streaming can equal one-shot.
 Source: HTK mel scale (2595 log10(1 + f / 700)); triangular filters of unit height over the power spectrum.
 """
 
@@ -25,7 +25,9 @@ _FLOOR = 1e-5
 _CENTRE, _SPREAD = -6.0, 4.0  # log power of conversational speech: brings features near zero mean, unit spread
 
 
-def log_mel(waveforms: Float[Tensor, "batch samples"], *, num_mels: int = NUM_MELS) -> Float[Tensor, "batch mels num_mels"]:
+def log_mel(
+    waveforms: Float[Tensor, "batch samples"], *, num_mels: int = NUM_MELS
+) -> Float[Tensor, "batch mels num_mels"]:
     """Log-mel frames, two for each 50 Hz speech frame: `mels = 2 * timebase.speech_frames(samples)`.
 
     Args:

@@ -36,7 +36,7 @@ def speech_frames(num_samples: int) -> int:
 
 
 def samples_of_frames(frames: int, *, fps: float) -> int:
-    """Samples at 16 kHz that `frames` frames last: the shortest signal with that many frames or, exactly, their span."""
+    """Samples at 16 kHz that `frames` frames last, to the nearest sample."""
     return round(frames * SAMPLE_RATE_HZ / fps)
 
 

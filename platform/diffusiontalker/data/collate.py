@@ -1,12 +1,12 @@
 """Windows to padded tensors.
 
-    speech      (batch, samples) or (batch, speech_frames, features), zero beyond each window
-    lengths     (batch,)  samples or speech frames inside
-    reference, reference_lengths   the same for the personalizer's crop
-    motion      (batch, frames, channels), zero beyond each window
-    frames      (batch,)  motion frames inside
-    speaker, emotion   (batch,) indices, -1: unknown
-    seeds       (batch,)  one per window
+speech      (batch, samples) or (batch, speech_frames, features), zero beyond each window
+lengths     (batch,)  samples or speech frames inside
+reference, reference_lengths   the same for the personalizer's crop
+motion      (batch, frames, channels), zero beyond each window
+frames      (batch,)  motion frames inside
+speaker, emotion   (batch,) indices, -1: unknown
+seeds       (batch,)  one per window
 """
 
 import dataclasses

@@ -7,7 +7,10 @@ import numpy as np
 from diffusiontalker.data.clip import Clip, CorpusError
 
 MIN_SCALE = 0.005
-"""Channels that move less than this (in ARKit weight) are not blown up to unit variance: they are mostly tracking noise."""
+"""Channels that move less than this (in ARKit weight) are not blown up to unit variance: they are tracking noise.
+
+Larger values damp small but real lip channels: at 0.02, mouthFunnel of grid_faces (deviation 0.005) is badly learnt.
+"""
 
 
 def channel_statistics(clips: Iterable[Clip], *, min_scale: float = MIN_SCALE) -> tuple[np.ndarray, np.ndarray]:

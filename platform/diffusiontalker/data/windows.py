@@ -9,7 +9,15 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float
 
-from diffusiontalker.audio import SAMPLE_RATE_HZ, SPEECH_FPS, AugmentConfig, add_noise, change_gain, change_speed
+from diffusiontalker.audio import (
+    SAMPLE_RATE_HZ,
+    SPEECH_FPS,
+    AugmentConfig,
+    add_noise,
+    change_gain,
+    change_speed,
+    timebase,
+)
 from diffusiontalker.data.clip import Clip
 from diffusiontalker.face.arkit import CHANNELS, MIRROR_PERMUTATION
 
@@ -96,7 +104,7 @@ class WindowSource:
         speech = self._crop(clip, first / fps, span / fps)
         if speech.ndim == 1:
             speech = self._augmented(speech, speed=speed, generator=generator)
-            length = round(frames / fps * SAMPLE_RATE_HZ)
+            length = timebase.samples_of_frames(frames, fps=fps)
             speech = np.pad(speech[:length], (0, max(0, length - len(speech))))
         if self._augment and self._mirror is not None and generator.random() < self._augment.mirror_probability:
             motion = motion[:, self._mirror]

@@ -1,5 +1,6 @@
 """Deterministic DDIM as pure functions over a clean-motion predictor."""
 
+import itertools
 from collections.abc import Callable
 
 import torch
@@ -44,7 +45,7 @@ def sample_ddim(
     """
     noisy = noise
     times = time_grid(num_steps)
-    for step, (time, next_time) in enumerate(zip(times[:-1], times[1:], strict=True)):
+    for step, (time, next_time) in enumerate(itertools.pairwise(times)):
         now, then = (torch.full((noise.shape[0],), value, device=noise.device) for value in (time, next_time))
         clean = predict_clean(noisy, now)
         noisy = ddim_step(noisy, clean, now, then)

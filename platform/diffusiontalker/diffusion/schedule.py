@@ -1,6 +1,6 @@
 """Cosine noise schedule in continuous time, prediction types and sampling grids.
 
-`z_t = alpha_t x + sigma_t e` with `alpha_t = cos(pi t / 2)`, `sigma_t = sin(pi t / 2)`, t in [0, 1]; t = 1 is pure noise.
+`z_t = alpha_t x + sigma_t e` with `alpha_t = cos(pi t / 2)`, `sigma_t = sin(pi t / 2)`; t in [0, 1], 1 is pure noise.
 Source: Nichol & Dhariwal 2021 (arXiv 2102.09672) and Salimans & Ho 2022 (arXiv 2202.00512), section 2.
 """
 

@@ -32,11 +32,13 @@ class DenoiserConfig:
     def __post_init__(self) -> None:
         """Checks sizes."""
         if self.width < 8 or self.kernel_size < 1 or not self.dilations:
-            raise ValueError(f"width {self.width}, kernel_size {self.kernel_size}, dilations {self.dilations}: too small")
+            raise ValueError(
+                f"width {self.width}, kernel_size {self.kernel_size}, dilations {self.dilations}: too small"
+            )
 
 
 class Denoiser(nn.Module):
-    """concat[noisy motion | speech features | personalized embedding] -> blocks modulated by time and personalization."""
+    """concat[noisy motion | speech | personalized embedding] -> blocks modulated by time and personalization."""
 
     TIME_DIM = 64
 
@@ -73,7 +75,9 @@ class Denoiser(nn.Module):
         mask: Float[Tensor, "batch frames 1"],
     ) -> Float[Tensor, "batch frames channels"]:
         """Network output (what it means is the prediction type's business); zero-length context outside the mask."""
-        condition = nn.functional.silu(self.time_mlp(_time_embedding(time, self.TIME_DIM)) + self.style_mlp(personalized))
+        condition = nn.functional.silu(
+            self.time_mlp(_time_embedding(time, self.TIME_DIM)) + self.style_mlp(personalized)
+        )
         x = self.motion_in(noisy) + self.speech_in(features) + self.personalized_in(personalized)[:, None]
         for block in self.blocks:
             x = block(x, mask, condition)

@@ -28,7 +28,9 @@ class PersonalizerConfig:
     def __post_init__(self) -> None:
         """Checks divisibility."""
         if self.personalized_dim % self.num_heads:
-            raise ValueError(f"personalized_dim {self.personalized_dim} is not a multiple of num_heads {self.num_heads}")
+            raise ValueError(
+                f"personalized_dim {self.personalized_dim} is not a multiple of num_heads {self.num_heads}"
+            )
 
 
 class AttentiveStatistics(nn.Module):

@@ -37,14 +37,16 @@ class SpeechEncoderConfig:
     architecture: dict[str, Any] | None = None
     """The checkpoint's own configuration; filled in when it is first loaded, so that a bundle needs no checkpoint."""
     normalize_waveform: bool = False
-    """Zero mean and unit variance per clip before the pretrained model, as its feature extractor would (hugging_face)."""
+    """Zero mean and unit variance per clip, as the pretrained model's feature extractor would (hugging_face)."""
 
     def __post_init__(self) -> None:
         """Checks that the family has what it needs."""
         if self.family == "hugging_face" and not (self.checkpoint or self.architecture):
             raise ValueError("family is 'hugging_face' but checkpoint is missing; give a hub id or a folder")
         if self.width < 8 or self.kernel_size < 1 or not self.dilations:
-            raise ValueError(f"width {self.width}, kernel_size {self.kernel_size}, dilations {self.dilations}: too small")
+            raise ValueError(
+                f"width {self.width}, kernel_size {self.kernel_size}, dilations {self.dilations}: too small"
+            )
 
     @property
     def is_frozen(self) -> bool:
@@ -115,7 +117,9 @@ class HuggingFaceEncoder(nn.Module):
 
         if config.architecture is not None:
             plain = dict(config.architecture)
-            model = transformers.AutoModel.from_config(transformers.AutoConfig.for_model(plain.pop("model_type"), **plain))
+            model = transformers.AutoModel.from_config(
+                transformers.AutoConfig.for_model(plain.pop("model_type"), **plain)
+            )
         else:
             assert config.checkpoint is not None
             model = transformers.AutoModel.from_pretrained(config.checkpoint)

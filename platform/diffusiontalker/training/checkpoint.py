@@ -56,7 +56,9 @@ def load_state(folder: Path, *, config_digest: str) -> TrainingState:
     except FileNotFoundError:
         raise CheckpointError(f"{folder} holds no {FILE_NAME}; give the folder of a checkpoint") from None
     except Exception as error:
-        raise CheckpointError(f"{path} is damaged ({type(error).__name__}: {error}); use an earlier checkpoint") from None
+        raise CheckpointError(
+            f"{path} is damaged ({type(error).__name__}: {error}); use an earlier checkpoint"
+        ) from None
     if state.config_digest != config_digest:
         raise CheckpointError(
             f"{path} was written under config {state.config_digest}, this run has {config_digest}; "

@@ -77,10 +77,8 @@ class Draws:
     """(batch,) bool."""
 
 
-def draw(
-    seeds: Tensor, *, config: TeacherObjectiveConfig, frames: int, channels: int, device: torch.device
-) -> Draws:
-    """Draws everything random about a batch; example `i` depends on `seeds[i]` only (noise of a frame not on padding)."""
+def draw(seeds: Tensor, *, config: TeacherObjectiveConfig, frames: int, channels: int, device: torch.device) -> Draws:
+    """Everything random about a batch; example `i` depends on `seeds[i]` alone, not on its neighbours or padding."""
     rows = []
     levels = config.noise_levels
     for seed in seeds.tolist():
@@ -193,9 +191,7 @@ class TeacherObjective(nn.Module):
             "loss_velocity": motion_velocity_loss(predicted, target, mask, count=count),
         }
 
-    def _contrasts(
-        self, own: tuple[Tensor, Tensor], other: tuple[Tensor, Tensor], batch: Batch
-    ) -> dict[str, Tensor]:
+    def _contrasts(self, own: tuple[Tensor, Tensor], other: tuple[Tensor, Tensor], batch: Batch) -> dict[str, Tensor]:
         """Contrasts over the batches of all ranks."""
         gather = self.ranks.gather
         prototype = pair = batch.motion.new_zeros(())

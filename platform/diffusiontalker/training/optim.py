@@ -2,10 +2,9 @@
 
 import dataclasses
 import math
-from collections.abc import Iterable
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,9 +58,6 @@ def learning_rate(step: int, *, num_steps: int, config: OptimizerConfig) -> floa
 def update_ema(average: nn.Module, current: nn.Module, *, step: int, decay: float) -> None:
     """Moves the averaged weights towards the current ones in place; early steps use a smaller decay."""
     weight = 1.0 - min(decay, (1.0 + step) / (10.0 + step))
-    averages, currents = _floats(average.state_dict().values()), _floats(current.state_dict().values())
-    torch._foreach_lerp_(averages, currents, weight)
-
-
-def _floats(tensors: Iterable[Tensor]) -> list[Tensor]:
-    return [tensor for tensor in tensors if tensor.is_floating_point()]
+    for target, source in zip(average.state_dict().values(), current.state_dict().values(), strict=True):
+        if target.is_floating_point():
+            target.lerp_(source, weight)

@@ -45,5 +45,5 @@ def test_noise_has_the_asked_level_and_gain_scales():
 
 
 def test_augmentation_refuses_what_is_no_probability():
-    with pytest.raises(ValueError, match="mirror_probability is 1.5"):
+    with pytest.raises(ValueError, match=r"mirror_probability is 1\.5"):
         AugmentConfig(mirror_probability=1.5)

@@ -27,7 +27,10 @@ def test_more_sound_never_has_fewer_frames(length, more, fps):
     assert timebase.motion_frames(length + more, motion_fps=fps) >= timebase.motion_frames(length, motion_fps=fps)
 
 
-@pytest.mark.parametrize(("samples", "fps", "frames"), [(0, 25, 0), (1, 25, 1), (47_648, 25, 75), (48_000, 25, 75), (48_001, 25, 76), (16_000, 60, 60)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("samples", "fps", "frames"),
+    [(0, 25, 0), (1, 25, 1), (47_648, 25, 75), (48_000, 25, 75), (48_001, 25, 76), (16_000, 60, 60)],
+)
 def test_known_lengths(samples, fps, frames):
     assert timebase.motion_frames(samples, motion_fps=fps) == frames
 

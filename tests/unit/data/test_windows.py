@@ -16,7 +16,9 @@ SILENT = AugmentConfig(
 def source(augment=None, *, seconds=0.4, **options):
     clips = [clip for clip in tiny.tiny_clips(**options) if clip.split == "train"]
     names = {"speakers": ["speaker0", "speaker1"], "emotions": ["neutral", "happy"]}
-    return clips, WindowSource(clips, **names, config=WindowConfig(seconds=seconds, reference_seconds=0.3), augment=augment)
+    return clips, WindowSource(
+        clips, **names, config=WindowConfig(seconds=seconds, reference_seconds=0.3), augment=augment
+    )
 
 
 def test_sound_and_face_of_a_window_stay_together():

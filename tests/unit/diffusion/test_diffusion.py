@@ -72,7 +72,12 @@ def test_ddim_carries_gaussian_noise_to_the_gaussian_data():
 def test_philox_gives_the_published_answers():
     """Known-answer vectors of the Random123 distribution (philox4x32, 10 rounds)."""
     zero, full = np.zeros(1, np.uint64), np.full(1, 0xFFFFFFFF, np.uint64)
-    assert [int(word[0]) for word in philox((zero,) * 4, key=(0, 0))] == [0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8]
+    assert [int(word[0]) for word in philox((zero,) * 4, key=(0, 0))] == [
+        0x6627E8D5,
+        0xE169C58D,
+        0xBC57AC4C,
+        0x9B00DBD8,
+    ]
     assert [int(word[0]) for word in philox((full,) * 4, key=(0xFFFFFFFF,) * 2)] == [
         0x408F276D, 0x41C83B0E, 0xA20BC7C6, 0x6D5451FD,
     ]  # fmt: skip

@@ -1,8 +1,7 @@
 import numpy as np
 import pytest
 
-from diffusiontalker.data import Clip, Corpus
-from diffusiontalker.data.inspect import inspect_corpus
+from diffusiontalker.data import Clip, Corpus, inspect_corpus
 from diffusiontalker.evaluation import plots
 from diffusiontalker.evaluation.plots.embeddings import principal_axes
 

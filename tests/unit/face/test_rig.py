@@ -7,7 +7,7 @@ from diffusiontalker.face import CHANNELS, MotionClip, Rig, RigError, vertex_nor
 
 
 def make_rig(**changes):
-    """Four vertices; jawOpen lowers vertex 0, mouthPucker and mouthFunnel move vertices 1 and 2, browInnerUp vertex 3."""
+    """Four vertices: jawOpen lowers the first, mouthPucker and mouthFunnel move two, browInnerUp the last."""
     deltas = np.zeros((4, 4, 3))
     deltas[0, 0, 1] = -0.02
     deltas[1, 1:3, 2] = 0.01
@@ -25,9 +25,8 @@ def make_rig(**changes):
 
 def test_vertices_are_neutral_plus_weighted_shapes_matched_by_name():
     rig = make_rig()
-    clip = MotionClip(
-        coefficients=np.array([[0.0, 0.0, 0.0], [0.9, 0.5, 1.0]]), fps=25.0, channel_names=("tongueOut", "jawOpen", "mouthPucker")
-    )  # fmt: skip
+    names = ("tongueOut", "jawOpen", "mouthPucker")
+    clip = MotionClip(coefficients=np.array([[0.0, 0.0, 0.0], [0.9, 0.5, 1.0]]), fps=25.0, channel_names=names)
     posed = rig.vertices(clip)
     expected = rig.neutral + 0.5 * rig.shape_deltas[0] + 1.0 * rig.shape_deltas[1]
     np.testing.assert_allclose(posed[0], rig.neutral, atol=1e-8)

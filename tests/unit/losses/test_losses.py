@@ -20,7 +20,9 @@ def test_reconstruction_ignores_padding():
 def test_velocity_loss_of_a_ramp_is_its_squared_slope():
     ramp = 0.5 * torch.arange(5.0)[None, :, None].expand(1, 5, 2)
     mask = _mask(5, frames=5)
-    assert motion_velocity_loss(ramp, torch.zeros_like(ramp), mask, count=torch.tensor(4.0)).item() == pytest.approx(0.25)
+    assert motion_velocity_loss(ramp, torch.zeros_like(ramp), mask, count=torch.tensor(4.0)).item() == pytest.approx(
+        0.25
+    )
     assert motion_velocity_loss(ramp + 3.0, ramp, mask).item() == pytest.approx(0.0, abs=1e-10)
 
 

@@ -54,7 +54,9 @@ def test_padded_equals_unpadded_and_batched_equals_single(motion_fps):
     together = predict(talker, batch, torch.tensor([9_123, 16_000]), frames)
     alone = predict(talker, short, torch.tensor([9_123]), frames[:1])
     torch.testing.assert_close(together[0, : frames[0]], alone[0], atol=2e-5, rtol=1e-4)
-    torch.testing.assert_close(together[1], predict(talker, long, torch.tensor([16_000]), frames[1:])[0], atol=2e-5, rtol=1e-4)
+    torch.testing.assert_close(
+        together[1], predict(talker, long, torch.tensor([16_000]), frames[1:])[0], atol=2e-5, rtol=1e-4
+    )
 
 
 @pytest.mark.parametrize("look_ahead", [None, 0, 3])
@@ -98,7 +100,13 @@ def test_personalized_embedding_depends_on_identity_and_on_emotion():
 
 def test_guidance_extrapolates_from_the_unconditional_prediction():
     talker = tiny_talker()
-    arguments = torch.randn(2, 20, 6), torch.full((2,), 0.6), torch.randn(2, 20, 16), torch.randn(2, 8), torch.ones(2, 20, 1)
+    arguments = (
+        torch.randn(2, 20, 6),
+        torch.full((2,), 0.6),
+        torch.randn(2, 20, 16),
+        torch.randn(2, 8),
+        torch.ones(2, 20, 1),
+    )
     with torch.no_grad():
         free, plain, double = (talker.predict_clean(*arguments, guidance_scale=scale) for scale in (0.0, 1.0, 2.0))
     torch.testing.assert_close(double - plain, plain - free)

@@ -1,3 +1,4 @@
+import itertools
 import json
 import shutil
 
@@ -151,7 +152,7 @@ def test_learning_rate_warms_up_and_decays():
     rates = [learning_rate(step, num_steps=100, config=config) for step in range(100)]
     assert rates[:10] == pytest.approx([0.1 * (step + 1) for step in range(10)])
     assert rates[55] == pytest.approx(0.55, abs=0.01)
-    assert all(after <= before for before, after in zip(rates[10:], rates[11:], strict=False))
+    assert all(after <= before for before, after in itertools.pairwise(rates[10:]))
     assert rates[-1] == pytest.approx(0.1, abs=0.01)
 
 

@@ -3,7 +3,7 @@
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from diffusiontalker.data.inspect import CorpusSummary
+from diffusiontalker.data import CorpusSummary
 from diffusiontalker.evaluation.plots import style
 from diffusiontalker.face.arkit import CHANNELS, LIP_CHANNELS
 

@@ -52,7 +52,7 @@ def _glint(side: float) -> Piece:
 def _left_brow() -> Piece:
     along, across = np.meshgrid(np.linspace(0, 1, 22), np.linspace(1, -1, 7))
     x = 1.05 + 4.1 * along + 0.12 * across * (1 - along)
-    middle = 2.52 + 0.52 * np.sin(np.pi * np.clip(along * 0.72, 0, 1)) ** 1.4 - 0.42 * along**3
+    middle = 2.60 + 0.50 * np.sin(np.pi * np.clip(along * 0.72, 0, 1)) ** 1.4 - 0.42 * along**3
     half_width = 0.34 * np.minimum(1, 0.55 + 3 * along) * (1 - 0.80 * along**1.6)
     y = middle + half_width * across
     depth = surface.skin_depth(x.ravel(), y.ravel()) + 0.02 + 0.10 * (1 - across.ravel() ** 2)

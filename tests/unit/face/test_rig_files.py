@@ -1,0 +1,230 @@
+import os
+from pathlib import Path
+
+import numpy as np
+import pygltflib as gltf
+import pytest
+
+from diffusiontalker.face import MotionClip, RigError, builtin_rig, load_rig, write_motion
+
+REAL_RIG = (
+    Path(os.environ.get("DIFFUSIONTALKER_REAL_DATA", Path(__file__).parents[3].parent / "shared" / "data"))
+    / "ict_face_rig"
+    / "rig.npz"
+)
+
+NEUTRAL = np.array([[0, 0, 0], [0.1, 0, 0], [0.1, 0.15, 0], [0, 0.15, 0.02]])
+TRIANGLES = np.array([[0, 1, 2], [0, 2, 3]])
+DELTAS = np.stack([np.full((4, 3), 0.01), np.eye(4, 3) * 0.02])
+NAMES = np.array(["JawOpen", "mouthSmile_L"])
+
+
+def save_npz(path, **changes):
+    arrays = {"neutral": NEUTRAL, "triangles": TRIANGLES, "names": NAMES, "deltas": DELTAS} | changes
+    np.savez(path, **{key: value for key, value in arrays.items() if value is not None})
+    return path
+
+
+def write_obj(path, vertices, faces=("f 1 2 3 4",)):
+    path.write_text("\n".join(["# head", *(f"v {x} {y} {z}" for x, y, z in vertices), "vn 0 0 1", *faces]) + "\n")
+
+
+@pytest.mark.parametrize(("unit", "factor"), [("m", 1.0), ("cm", 100.0), ("mm", 1000.0)])
+def test_units_are_found_by_the_size_of_the_face(tmp_path, unit, factor):
+    path = save_npz(tmp_path / "head.npz", neutral=NEUTRAL * factor, deltas=DELTAS * factor)
+    for rig in (load_rig(path), load_rig(path, units=unit)):
+        np.testing.assert_allclose(rig.neutral, NEUTRAL, atol=1e-6)
+        np.testing.assert_allclose(rig.shape_deltas, DELTAS, atol=1e-6)
+        assert rig.shape_names == ("jawOpen", "mouthSmileLeft")
+        assert rig.name == "head"
+
+
+def test_an_npz_may_name_its_regions(tmp_path):
+    rig = load_rig(save_npz(tmp_path / "head.npz", lip_vertices=np.array([2, 3])))
+    assert rig.lip_vertices.tolist() == [2, 3]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"neutral": NEUTRAL * 10, "deltas": DELTAS * 10}, "1.5 units large, which is a face in neither metres"),
+        ({"triangles": None, "names": None}, "lacks triangles, names"),
+        ({"deltas": DELTAS[:, :3]}, r"deltas are \(2, 3, 3\), expected \(2, 4, 3\)"),
+        ({"names": np.array(["jawOpen", "jawOpen"])}, "holds a name twice"),
+        ({"names": np.array(["jawOpen", "JawOpen"])}, "several shapes mean jawOpen"),
+        ({"names": np.array(["A", "B"])}, r"no shape has an ARKit name such as jawOpen \(found: A, B\)"),
+        ({"names": NAMES.astype(object)}, "without pickle"),
+        ({"neutral": NEUTRAL.astype(str)}, "expected numbers"),
+        ({"triangles": np.array([[0, 1, 9]])}, "triangles use vertices 0 to 9"),
+        ({"deltas": np.where(DELTAS == 0, np.nan, DELTAS)}, "mouthSmileLeft hold NaN"),
+        ({"neutral": NEUTRAL[:, :2]}, "expected"),
+    ],
+)
+def test_a_bad_npz_is_refused(tmp_path, changes, message):
+    path = save_npz(tmp_path / "head.npz", **changes)
+    with pytest.raises(RigError, match=message):
+        load_rig(path)
+
+
+def test_paths_that_are_no_rigs_are_refused(tmp_path):
+    with pytest.raises(RigError, match="there is no such rig"):
+        load_rig(tmp_path / "absent.npz")
+    (tmp_path / "head.fbx").write_text("x")
+    with pytest.raises(RigError, match="unknown rig format '.fbx'"):
+        load_rig(tmp_path / "head.fbx")
+    with pytest.raises(RigError, match="unknown units 'inch'"):
+        load_rig(tmp_path / "head.fbx", units="inch")
+    (tmp_path / "torn.npz").write_bytes(b"PK\x03\x04 torn")
+    with pytest.raises(RigError, match="cannot be read as NPZ"):
+        load_rig(tmp_path / "torn.npz")
+
+
+def test_a_folder_of_obj_becomes_a_rig(tmp_path):
+    write_obj(tmp_path / "Neutral.obj", NEUTRAL * 100)
+    write_obj(tmp_path / "jawOpen.obj", (NEUTRAL + DELTAS[0]) * 100, faces=["f 1/1/1 2/1/1 -2 -1"])
+    write_obj(tmp_path / "mouthSmile_L.obj", (NEUTRAL + DELTAS[1]) * 100)
+    write_obj(tmp_path / "hat.obj", NEUTRAL[:3])
+    rig = load_rig(tmp_path)
+    np.testing.assert_allclose(rig.neutral, NEUTRAL, atol=1e-6)
+    np.testing.assert_allclose(rig.shape_deltas, DELTAS, atol=1e-6)
+    np.testing.assert_array_equal(rig.triangles, TRIANGLES)
+
+
+def test_bad_obj_folders_are_refused(tmp_path):
+    with pytest.raises(RigError, match=r"has no neutral.obj"):
+        load_rig(tmp_path)
+    write_obj(tmp_path / "neutral.obj", NEUTRAL, faces=())
+    with pytest.raises(RigError, match="has no faces"):
+        load_rig(tmp_path)
+    write_obj(tmp_path / "neutral.obj", NEUTRAL)
+    write_obj(tmp_path / "jawOpen.obj", NEUTRAL[:3])
+    with pytest.raises(RigError, match=r"jawOpen.obj: has 3 vertices but neutral.obj 4"):
+        load_rig(tmp_path)
+    (tmp_path / "jawOpen.obj").write_text("v 1 2 x\n")
+    with pytest.raises(RigError, match="line 1, 'v 1 2 x'"):
+        load_rig(tmp_path)
+    (tmp_path / "jawOpen.obj").write_text("nothing\n")
+    with pytest.raises(RigError, match="holds no vertices"):
+        load_rig(tmp_path)
+
+
+def write_glb(tmp_path, *, node=None, mesh=None):
+    """A written clip with its node or mesh changed."""
+    rig_path, path = save_npz(tmp_path / "head.npz"), tmp_path / "head.glb"
+    clip = MotionClip(coefficients=np.zeros((2, 52)), fps=25.0)
+    write_motion(clip, path, rig=load_rig(rig_path), overwrite=True)
+    document = gltf.GLTF2().load_binary(path)
+    for key, value in (node or {}).items():
+        setattr(document.nodes[0], key, value)
+    for key, value in (mesh or {}).items():
+        setattr(document.meshes[0], key, value)
+    document.save_binary(path)
+    return path
+
+
+def test_a_written_glb_is_read_back(tmp_path):
+    rig = load_rig(write_glb(tmp_path))
+    np.testing.assert_allclose(rig.neutral, NEUTRAL, atol=1e-7)
+    np.testing.assert_allclose(rig.shape_deltas, DELTAS, atol=1e-7)
+    assert rig.shape_names == ("jawOpen", "mouthSmileLeft")
+
+
+def test_node_transforms_of_a_glb_are_applied(tmp_path):
+    half = float(np.sqrt(0.5))
+    path = write_glb(tmp_path, node={"scale": [2, 2, 2], "rotation": [0, half, 0, half], "translation": [0, 1, 0]})
+    rig = load_rig(path)
+    turned = np.stack([NEUTRAL[:, 2], NEUTRAL[:, 1], -NEUTRAL[:, 0]], axis=1)
+    np.testing.assert_allclose(rig.neutral, 2 * turned + [0, 1, 0], atol=1e-6)
+    np.testing.assert_allclose(rig.shape_deltas[1], 2 * np.stack([DELTAS[1][:, 2], DELTAS[1][:, 1], -DELTAS[1][:, 0]], axis=1), atol=1e-6)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"extras": {"targetNames": ["jawOpen"]}}, "2 morph targets but 1 names"),
+        ({"extras": {}}, "export with shape key names"),
+        ({"primitives": []}, "no mesh has morph targets"),
+    ],
+)
+def test_a_glb_without_named_targets_is_refused(tmp_path, changes, message):
+    with pytest.raises(RigError, match=message):
+        load_rig(write_glb(tmp_path, mesh=changes))
+
+
+def test_broken_and_compressed_glbs_are_refused(tmp_path):
+    path = write_glb(tmp_path)
+    document = gltf.GLTF2().load_binary(path)
+    document.extensionsRequired = ["KHR_draco_mesh_compression"]
+    document.save_binary(tmp_path / "draco.glb")
+    with pytest.raises(RigError, match="needs KHR_draco_mesh_compression"):
+        load_rig(tmp_path / "draco.glb")
+    (tmp_path / "text.glb").write_text("{}")
+    with pytest.raises(RigError, match="not a binary glTF"):
+        load_rig(tmp_path / "text.glb")
+    (tmp_path / "torn.glb").write_bytes(path.read_bytes()[:200])
+    with pytest.raises(RigError, match="cannot be read|cut short"):
+        load_rig(tmp_path / "torn.glb")
+
+
+def test_interleaved_and_normalised_accessors_are_understood(tmp_path):
+    positions = np.round(NEUTRAL / 0.15 * 32767).astype(np.int16)
+    interleaved = np.zeros((4, 8), dtype=np.int16)
+    interleaved[:, :3] = positions
+    offsets = DELTAS[0].astype(np.float32)
+    blob = interleaved.tobytes() + offsets.tobytes() + TRIANGLES.astype(np.uint32).tobytes()
+    document = gltf.GLTF2(
+        scenes=[gltf.Scene(nodes=[0])],
+        nodes=[gltf.Node(mesh=0)],
+        meshes=[
+            gltf.Mesh(
+                extras={"targetNames": ["jawOpen"]},
+                primitives=[
+                    gltf.Primitive(
+                        attributes=gltf.Attributes(POSITION=0), targets=[gltf.Attributes(POSITION=1)], indices=2
+                    )
+                ],
+            )
+        ],
+        accessors=[
+            gltf.Accessor(bufferView=0, componentType=gltf.SHORT, normalized=True, count=4, type="VEC3"),
+            gltf.Accessor(bufferView=1, componentType=gltf.FLOAT, count=4, type="VEC3"),
+            gltf.Accessor(bufferView=2, componentType=gltf.UNSIGNED_INT, count=6, type="SCALAR"),
+        ],
+        bufferViews=[
+            gltf.BufferView(buffer=0, byteOffset=0, byteLength=64, byteStride=16),
+            gltf.BufferView(buffer=0, byteOffset=64, byteLength=48),
+            gltf.BufferView(buffer=0, byteOffset=112, byteLength=24),
+        ],
+        buffers=[gltf.Buffer(byteLength=len(blob))],
+    )
+    document.set_binary_blob(blob)
+    document.save_binary(tmp_path / "packed.glb")
+    rig = load_rig(tmp_path / "packed.glb", units="m")
+    np.testing.assert_allclose(rig.neutral, NEUTRAL / 0.15, atol=1e-4)
+    np.testing.assert_allclose(rig.shape_deltas[0], offsets)
+    np.testing.assert_array_equal(rig.triangles, TRIANGLES)
+
+
+def test_the_builtin_head_survives_a_glb(tmp_path):
+    rig = builtin_rig()
+    write_motion(MotionClip(coefficients=np.zeros((2, 52)), fps=25.0), tmp_path / "head.glb")
+    read = load_rig(tmp_path / "head.glb")
+    np.testing.assert_allclose(read.neutral, rig.neutral, atol=1e-7)
+    np.testing.assert_allclose(read.shape_deltas, rig.shape_deltas, atol=2e-5)
+    assert read.shape_names == rig.shape_names
+    assert (tmp_path / "head.glb").stat().st_size < 2_500_000
+
+
+@pytest.mark.skipif(not REAL_RIG.exists(), reason=f"the real head is not at {REAL_RIG}")
+def test_a_real_head_loads_with_sensible_regions():
+    rig = load_rig(REAL_RIG)
+    assert rig.missing_shapes == ("tongueOut",)
+    height = np.ptp(rig.neutral[:, 1])
+    assert 0.2 < height < 0.35
+    lips, upper = rig.neutral[rig.lip_vertices], rig.neutral[rig.upper_face_vertices]
+    assert 400 < len(lips) < 1500
+    assert 0.04 < np.ptp(lips[:, 0]) < 0.08
+    assert np.ptp(lips[:, 1]) < 0.045
+    assert 1000 < len(upper) < 4000
+    assert np.median(upper[:, 1]) > lips[:, 1].max()
+    assert not np.isin(rig.lip_vertices, rig.upper_face_vertices).any()
