@@ -102,7 +102,7 @@ def _read_json(path: Path, place: str) -> _Table:
 
 def _read_npz(path: Path, place: str) -> _Table:
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             content = {key: archive[key] for key in archive.files}
     except (OSError, ValueError, zipfile.BadZipFile) as error:
         raise MotionError(f"{place}: cannot be read as NPZ without pickle: {error}") from None

@@ -3,7 +3,6 @@
 import itertools
 import zipfile
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
@@ -12,13 +11,11 @@ from diffusiontalker.face.rig import Rig, RigError
 from diffusiontalker.face.rig_gltf import read_glb
 from diffusiontalker.face.rig_parts import RawRig
 
-Units = Literal["auto", "m", "cm", "mm"]
-
 _METRES = {"m": 1.0, "cm": 0.01, "mm": 0.001}
 _SMALLEST_FACE_M, _LARGEST_FACE_M = 0.05, 0.5
 
 
-def load_rig(path: Path | str, *, units: Units = "auto") -> Rig:
+def load_rig(path: Path | str, *, units: str = "auto") -> Rig:
     """Reads a rig and brings it to metres.
 
     Args:
@@ -26,7 +23,7 @@ def load_rig(path: Path | str, *, units: Units = "auto") -> Rig:
             `lip_vertices`, `upper_face_vertices`), a folder with `neutral.obj` and one `<shape>.obj` each, or a `.glb`
             whose mesh names its morph targets in `extras.targetNames`. Y up, Z out of the face. Shapes whose
             name is no ARKit name are left out.
-        units: of the file; `auto` judges by the size of the part of the head that the shapes move.
+        units: of the file: `m`, `cm`, `mm`, or `auto`, which judges by the size of the part that the shapes move.
 
     Raises:
         RigError: says which file, what is wrong and what to do.
@@ -47,7 +44,7 @@ def load_rig(path: Path | str, *, units: Units = "auto") -> Rig:
     return _rig(raw, path, units)
 
 
-def _rig(raw: RawRig, path: Path, units: Units) -> Rig:
+def _rig(raw: RawRig, path: Path, units: str) -> Rig:
     shapes: dict[str, np.ndarray] = {}
     for name, offsets in raw.shapes.items():
         known = canonical_name(name)
@@ -86,7 +83,7 @@ def _guessed_units(neutral: np.ndarray, deltas: np.ndarray, path: Path) -> str:
 
 def _read_npz(path: Path) -> RawRig:
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             content = {key: archive[key] for key in archive.files}
     except (OSError, ValueError, zipfile.BadZipFile) as error:
         raise RigError(f"{path}: cannot be read as NPZ without pickle: {error}") from None

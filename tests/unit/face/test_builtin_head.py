@@ -137,7 +137,7 @@ def test_lips_are_closed_at_rest_open_with_the_jaw_and_closed_again_by_mouth_clo
 
 @pytest.mark.parametrize(
     "name",
-    ["mouthSmileLeft", "mouthFrownLeft", "mouthPucker", "mouthLeft", "mouthStretchRight", "mouthPressLeft", "browDownLeft"],
+    ["mouthSmileLeft", "mouthFrownLeft", "mouthPucker", "mouthLeft", "mouthStretchRight", "mouthPressLeft"],
 )  # fmt: skip
 def test_shapes_that_do_not_open_the_mouth_leave_the_lips_together(rig, head, name):
     assert np.linalg.norm(lip_gap(head, pose(rig, **{name: 1.0})), axis=1).max() < 1.0 * MM

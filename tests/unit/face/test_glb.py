@@ -43,7 +43,7 @@ def validate():
     """A function that gives the Khronos validator's issues for GLB files."""
     node, npm = commands()
     if not (NODE_CHECKS / "node_modules" / "gltf-validator").is_dir():
-        install = [*npm, "install", "--no-audit", "--no-fund", "--no-package-lock"]
+        install = [*npm, "ci", "--no-audit", "--no-fund"]
         done = subprocess.run(install, cwd=NODE_CHECKS, capture_output=True, text=True, timeout=240, check=False)
         if done.returncode:
             pytest.skip(f"npm could not install gltf-validator: {done.stderr.strip()[-300:]}")

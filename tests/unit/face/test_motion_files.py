@@ -186,7 +186,7 @@ def test_bad_npz_and_parquet_are_refused(tmp_path):
     with pytest.raises(MotionError, match="without pickle"):
         read_motion(tmp_path / "c.npz")
     pq.write_table(pa.table({"jawOpen": pa.array([0.0, None])}), tmp_path / "d.parquet")
-    with pytest.raises(MotionError, match="row 1 .*'jawOpen'"):
+    with pytest.raises(MotionError, match=r"row 1 .*'jawOpen'"):
         read_motion(tmp_path / "d.parquet", fps=25)
     pq.write_table(pa.table({"jawOpen": pa.array([], pa.float32())}), tmp_path / "e.parquet")
     with pytest.raises(MotionError, match="no frames"):

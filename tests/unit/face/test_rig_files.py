@@ -70,7 +70,7 @@ def test_paths_that_are_no_rigs_are_refused(tmp_path):
     with pytest.raises(RigError, match="there is no such rig"):
         load_rig(tmp_path / "absent.npz")
     (tmp_path / "head.fbx").write_text("x")
-    with pytest.raises(RigError, match="unknown rig format '.fbx'"):
+    with pytest.raises(RigError, match="unknown rig format"):
         load_rig(tmp_path / "head.fbx")
     with pytest.raises(RigError, match="unknown units 'inch'"):
         load_rig(tmp_path / "head.fbx", units="inch")
@@ -135,7 +135,8 @@ def test_node_transforms_of_a_glb_are_applied(tmp_path):
     rig = load_rig(path)
     turned = np.stack([NEUTRAL[:, 2], NEUTRAL[:, 1], -NEUTRAL[:, 0]], axis=1)
     np.testing.assert_allclose(rig.neutral, 2 * turned + [0, 1, 0], atol=1e-6)
-    np.testing.assert_allclose(rig.shape_deltas[1], 2 * np.stack([DELTAS[1][:, 2], DELTAS[1][:, 1], -DELTAS[1][:, 0]], axis=1), atol=1e-6)  # fmt: skip
+    x, y, z = DELTAS[1].T
+    np.testing.assert_allclose(rig.shape_deltas[1], 2 * np.stack([z, y, -x], axis=1), atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -162,7 +163,7 @@ def test_broken_and_compressed_glbs_are_refused(tmp_path):
     with pytest.raises(RigError, match="not a binary glTF"):
         load_rig(tmp_path / "text.glb")
     (tmp_path / "torn.glb").write_bytes(path.read_bytes()[:200])
-    with pytest.raises(RigError, match="cannot be read|cut short"):
+    with pytest.raises(RigError, match=r"cannot be read|cut short"):
         load_rig(tmp_path / "torn.glb")
 
 

@@ -20,6 +20,7 @@ _CAMERA_DISTANCE = 4.0
 _SUPERSAMPLING = 2
 _CHUNK_PIXELS = 400_000
 _MARGIN = 1.04
+_CELL_WIDTH_INCHES = 1.5
 
 
 def draw_face(
@@ -64,21 +65,24 @@ def draw_face_strip(
 ) -> Figure:
     """A figure of frames: one column per instant, one row per clip (labelled when a mapping is given).
 
-    An instant past the end of a clip shows its last frame.
+    The pictures show the part of the head that moves. An instant past the end of a clip shows its last frame.
     """
     rows = clips if isinstance(clips, Mapping) else {"": clips}
-    bounds = np.stack([rig.neutral.min(axis=0), rig.neutral.max(axis=0)])
-    figure = Figure(figsize=(1.6 * len(times_s) + 0.4, 2.1 * len(rows) + 0.4), layout="constrained")
+    bounds = _moving_part(rig)
+    width, height, _ = bounds[1] - bounds[0]
+    cell_height = _CELL_WIDTH_INCHES * height / width
+    size = (_CELL_WIDTH_INCHES * len(times_s) + 0.4, (cell_height + 0.1) * len(rows) + (0.7 if title else 0.4))
+    figure = Figure(figsize=size, layout="constrained")
     axes = figure.subplots(len(rows), len(times_s), squeeze=False)
+    for ax, time_s in zip(axes[0], times_s, strict=True):
+        ax.set_title(f"{time_s:.2f} s", fontsize=8)
     for row_axes, (label, clip) in zip(axes, rows.items(), strict=True):
         frames = np.clip(np.round(np.asarray(times_s) * clip.fps).astype(int), 0, clip.num_frames - 1)
         posed = rig.vertices(MotionClip(
             coefficients=clip.coefficients[frames], fps=clip.fps, channel_names=clip.channel_names
         ))  # fmt: skip
-        for ax, vertices, time_s in zip(row_axes, posed, times_s, strict=True):
+        for ax, vertices in zip(row_axes, posed, strict=True):
             draw_face(ax, vertices, rig.triangles, colors=rig.colors, bounds=bounds, yaw_deg=yaw_deg, pixels=pixels)
-            if row_axes is axes[0]:
-                ax.set_title(f"{time_s:.2f} s", fontsize=8)
         row_axes[0].text(-0.04, 0.5, label, rotation=90, va="center", ha="right", transform=row_axes[0].transAxes,
                          fontsize=9)  # fmt: skip
     if title:
@@ -118,6 +122,15 @@ def render_face(
     return np.clip(averaged, 0.0, 1.0)
 
 
+def _moving_part(rig: Rig) -> np.ndarray:
+    """Lowest and highest corner of what the shapes move, and a little more."""
+    lengths = np.linalg.norm(rig.shape_deltas, axis=2)
+    moved = rig.neutral[(lengths > 0.05 * lengths.max(axis=1, keepdims=True)).any(axis=0)]
+    low, high = moved.min(axis=0), moved.max(axis=0)
+    margin = 0.04 * (high - low)
+    return np.stack([low - margin, high + margin])
+
+
 def _rotation(yaw_deg: float, pitch_deg: float) -> np.ndarray:
     yaw, pitch = np.radians(yaw_deg), np.radians(pitch_deg)
     turn = np.array([[np.cos(yaw), 0, np.sin(yaw)], [0, 1, 0], [-np.sin(yaw), 0, np.cos(yaw)]])
@@ -143,27 +156,22 @@ def _rasterize(screen: np.ndarray, shaded: np.ndarray, triangles: np.ndarray, *,
     low = np.maximum(np.floor(corners[:, :, :2].min(axis=1)), 0).astype(np.int64)
     high = np.minimum(np.ceil(corners[:, :, :2].max(axis=1)), [columns - 1, rows - 1]).astype(np.int64)
     spans = np.maximum(high - low + 1, 0)
-    counts = spans[:, 0] * spans[:, 1]
+    counts = spans[:, 0] * spans[:, 1]  # pixels of each triangle's box
+    second, third = _barycentric_planes(corners)
     boundaries = np.searchsorted(np.cumsum(counts), np.arange(0, counts.sum() + _CHUNK_PIXELS, _CHUNK_PIXELS))
     for start, stop in zip(boundaries, [*boundaries[1:], len(triangles)], strict=True):
-        chosen = np.arange(start, stop)
-        owner = np.repeat(chosen, counts[start:stop])
-        if not len(owner):
-            continue
+        owner = np.repeat(np.arange(start, stop), counts[start:stop])
         within = np.arange(len(owner)) - np.repeat(
             np.cumsum(counts[start:stop]) - counts[start:stop], counts[start:stop]
         )
-        x = low[owner, 0] + within % spans[owner, 0]
-        y = low[owner, 1] + within // spans[owner, 0]
-        first, second, third = corners[owner, 0], corners[owner, 1], corners[owner, 2]
-        area = _cross(second - first, third - first)
-        center = np.stack([x + 0.5, y + 0.5], axis=1).astype(np.float32)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            weight_second = _cross(center - first[:, :2], third - first) / area
-            weight_third = _cross(second - first, center - first[:, :2]) / area
-        weights = np.stack([1 - weight_second - weight_third, weight_second, weight_third], axis=1)
-        inside = np.nonzero((weights >= -1e-4).all(axis=1))[0]
-        weights, owner, pixel = weights[inside], owner[inside], (y * columns + x)[inside]
+        width = spans[owner, 0]
+        x, y = low[owner, 0] + within % width, low[owner, 1] + within // width
+        weight_second = second[0, owner] + second[1, owner] * x + second[2, owner] * y
+        weight_third = third[0, owner] + third[1, owner] * x + third[2, owner] * y
+        lowest = np.minimum(np.minimum(weight_second, weight_third), 1 - weight_second - weight_third)
+        inside = np.nonzero(lowest >= -1e-4)[0]
+        owner, pixel = owner[inside], (y * columns + x)[inside]
+        weights = np.stack([1 - weight_second - weight_third, weight_second, weight_third], axis=1)[inside]
         depth = np.einsum("pc,pc->p", weights, corners[owner, :, 2])
         order = np.argsort(depth)
         order = order[depth[order] > nearest[pixel[order]]]
@@ -173,5 +181,15 @@ def _rasterize(screen: np.ndarray, shaded: np.ndarray, triangles: np.ndarray, *,
     return image.reshape(rows, columns, 4)
 
 
-def _cross(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    return first[:, 0] * second[:, 1] - first[:, 1] * second[:, 0]
+def _barycentric_planes(corners: np.ndarray) -> np.ndarray:
+    """(2, 3, triangles): constant, x and y parts of the weights of each triangle's second and third corner.
+
+    They are for pixel numbers: a pixel's middle is half a pixel further. NaN for triangles without area, which
+    therefore cover no pixel.
+    """
+    (x0, y0), (x1, y1), (x2, y2) = corners[:, :, :2].astype(np.float64).transpose(1, 2, 0)
+    area = (x1 - x0) * (y2 - y0) - (y1 - y0) * (x2 - x0)
+    area = np.where(area == 0, np.nan, area)
+    slopes = np.array([[y2 - y0, x0 - x2], [y0 - y1, x1 - x0]]) / area  # (weight, axis, triangles)
+    constants = slopes[:, 0] * (0.5 - x0) + slopes[:, 1] * (0.5 - y0)
+    return np.concatenate([constants[:, None], slopes], axis=1)
