@@ -130,7 +130,7 @@ def results_table(rows: list[dict[str, Any]]) -> str:
 
 def _regression(config: MainJobConfig) -> MainJobConfig:
     """The same network, asked for the mean motion in one step without noise."""
-    objective = dataclasses.replace(config.training.objective, kind="regression")
+    objective = dataclasses.replace(config.training.objective, kind="regression", noise_levels=1)
     training = dataclasses.replace(config.training, objective=objective, num_steps=config.regression_steps)
     return dataclasses.replace(
         config,

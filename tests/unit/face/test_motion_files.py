@@ -24,7 +24,7 @@ def write_table(path, header, rows):
 
 
 @pytest.mark.parametrize("suffix", TABLES)
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_what_is_written_is_read_back_exactly(tmp_path, suffix, data):
     names = data.draw(st.permutations(CHANNELS).map(lambda order: tuple(order[:5])))

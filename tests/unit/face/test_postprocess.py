@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -11,6 +11,7 @@ coefficients_arrays = hnp.arrays(
 )
 
 
+@settings(deadline=None, max_examples=40)
 @given(coefficients_arrays)
 def test_without_smoothing_it_clamps_and_leaves_the_input_alone(coefficients):
     before = coefficients.copy()
@@ -19,6 +20,7 @@ def test_without_smoothing_it_clamps_and_leaves_the_input_alone(coefficients):
     np.testing.assert_array_equal(coefficients, before)
 
 
+@settings(deadline=None, max_examples=40)
 @given(coefficients_arrays, st.floats(0.005, 0.2))
 def test_smoothing_stays_in_range_and_commutes_with_turning_time_round(coefficients, smoothing_s):
     smoothed = postprocess(coefficients, smoothing_s=smoothing_s, fps=30.0)
