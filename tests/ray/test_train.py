@@ -151,8 +151,8 @@ def test_two_ranks_learn_what_one_rank_learns(tiny_corpus, tmp_path):
         )
         runs[num_workers] = talker.state_dict(), rows(folder)
     for one, two in zip(runs[1][1], runs[2][1], strict=True):
-        assert one["train/loss"] == pytest.approx(two["train/loss"], rel=1e-4)
-        assert one.get("validation/loss") == pytest.approx(two.get("validation/loss"), rel=1e-4)
+        losses = {name: value for name, value in one.items() if "/loss" in name}
+        assert {name: two[name] for name in losses} == pytest.approx(losses, rel=1e-3, abs=1e-5)
     # Adam divides by the gradient's size: where the true gradient is 0 (the biases of attention keys) it turns rounding
     # into steps. A step is 1e-3 at most, so a tenth of one separates rounding from another batch.
     for name, tensor in runs[2][0].items():
