@@ -38,7 +38,7 @@ clean:
 
 $(BIN)/python:
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) not found: install Python 3.11, or say where it is with make PYTHON=/path/to/python3.11" >&2; exit 2; }
-	$(PYTHON) -m venv $(VENV)
+	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "$(PYTHON) cannot make a virtual environment: install its venv package (python3.11-venv on Debian)" >&2; exit 2; }
 
 $(RUNTIME): pyproject.toml constraints.txt | $(BIN)/python
 	@echo "installing the runtime packages into $(VENV) (about 2 GB, once)"

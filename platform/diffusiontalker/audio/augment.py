@@ -25,7 +25,7 @@ class AugmentConfig:
     gain_db: float = 6.0
     """Largest gain change, up or down, in dB."""
     muted_probability: float = 0.02
-    """Chance that a window is silenced and its face held still with lips closed."""
+    """Chance that a window is silenced and its face held in the pose of its clip's quietest frame (waveforms only)."""
     mirror_probability: float = 0.3
     """Chance that the face is mirrored left to right."""
 

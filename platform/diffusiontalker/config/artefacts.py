@@ -47,8 +47,7 @@ def publish_file(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
     temporary = Path(name)
     try:
         yield temporary
-        with temporary.open("rb+") as stream:
-            os.fsync(stream.fileno())
+        _sync(temporary)
         temporary.chmod(0o644)
         temporary.replace(path)
     finally:
@@ -69,10 +68,18 @@ def publish_directory(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
     try:
         temporary.chmod(0o755)
         yield temporary
+        for entry in temporary.rglob("*"):
+            if entry.is_file():
+                _sync(entry)
         previous = temporary.with_name(temporary.name + ".previous")
         if path.exists():
             path.replace(previous)
-        temporary.replace(path)
+        try:
+            temporary.replace(path)
+        except OSError:
+            if previous.exists():
+                previous.replace(path)
+            raise
         shutil.rmtree(previous, ignore_errors=True)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -82,6 +89,11 @@ def sha256_of(path: Path) -> str:
     """Hex SHA-256 of a file's bytes."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb+") as stream:
+        os.fsync(stream.fileno())
 
 
 @contextlib.contextmanager

@@ -40,6 +40,10 @@ class ImportConfig:
     """How far a coefficient may lie outside [0, 1]; within the tolerance it is clamped."""
     max_rejected_fraction: float = 0.2
     """Import fails when more than this share of the clips is rejected: the export is then wrong as a whole."""
+    licence: str = ""
+    """Licence of the recordings; every bundle trained on them states it."""
+    credit: str = ""
+    """Whom to credit for the recordings; every bundle trained on them does."""
     strict: bool = False
     """Whether a single rejected clip makes the import fail."""
 
@@ -101,7 +105,8 @@ def import_folder_corpus(
     """
     config = config or ImportConfig()
     rows = read_manifest(source)
-    description = {"importer": "folder", "folder": source.name, "config": to_plain(config)}
+    terms = {name: getattr(config, name) for name in ("licence", "credit") if getattr(config, name)}
+    description = {"importer": "folder", "folder": source.name, "config": to_plain(config)} | terms
     with CorpusWriter.create(uri, motion_fps=config.motion_fps, source=description) as writer:
         importer = _Importer(writer, config)
         for number, row in enumerate(rows, start=1):

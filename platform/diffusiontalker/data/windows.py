@@ -109,7 +109,7 @@ class WindowSource:
         if self._augment and self._mirror is not None and generator.random() < self._augment.mirror_probability:
             motion = motion[:, self._mirror]
         if self._augment and speech.ndim == 1 and generator.random() < self._augment.muted_probability:
-            speech, motion = np.zeros_like(speech), _held_at_quietest(speech, motion)
+            speech, motion = np.zeros_like(speech), _held_at_quietest(clip, frames=len(motion))
         return Window(
             speech=speech,
             motion=motion,
@@ -166,8 +166,8 @@ def _interpolated(motion: Float[np.ndarray, "frames channels"], position: np.nda
     return motion[lower] * (1.0 - share) + motion[upper] * share
 
 
-def _held_at_quietest(waveform: np.ndarray, motion: np.ndarray) -> np.ndarray:
-    """The pose of the quietest frame, held: what this face does when nothing is said."""
-    bounds = np.linspace(0, len(waveform), len(motion) + 1).astype(np.int64)[:-1]
-    energy = np.add.reduceat(np.square(waveform), np.minimum(bounds, len(waveform) - 1))
-    return np.repeat(motion[[int(np.argmin(energy))]], len(motion), axis=0)
+def _held_at_quietest(clip: Clip, *, frames: int) -> np.ndarray:
+    """The pose of the clip's quietest frame, held: what this face does when nothing is said."""
+    bounds = np.linspace(0, len(clip.waveform), clip.motion.num_frames + 1).astype(np.int64)[:-1]
+    energy = np.add.reduceat(np.square(clip.waveform), np.minimum(bounds, len(clip.waveform) - 1))
+    return np.repeat(clip.motion.coefficients[[int(np.argmin(energy))]], frames, axis=0)

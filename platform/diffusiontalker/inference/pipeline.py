@@ -162,7 +162,7 @@ def _animate(
     personalized = talker.personalizer(
         torch.stack([pair[0] for pair in resolved]), torch.stack([pair[1] for pair in resolved])
     )
-    frames = [timebase.motion_frames(int(length), motion_fps=talker.motion_fps) for length in lengths]
+    frames = [timebase.motion_frames(length, motion_fps=talker.motion_fps) for length in lengths.tolist()]
     aligned = talker.to_motion_rate(features, frames=max(frames))
     mask = frame_mask(torch.tensor(frames, device=aligned.device), max(frames))[..., None].to(aligned.dtype)
     noise = frame_noise(seeds, num_frames=max(frames), channels=len(talker.channel_names)).to(aligned)
@@ -200,7 +200,7 @@ def speech_features(
         piece = waveforms[:, start : outer.stop * hop]
         encoded = talker.encoder(piece, (lengths - start).clamp(0, piece.shape[1]))
         pieces.append(encoded[:, inner.start - outer.start : inner.stop - outer.start])
-    return talker.hold_last(torch.cat(pieces, dim=1), lengths)[0]
+    return talker.hold_last(torch.cat(pieces, dim=1), _speech_lengths(lengths))[0]
 
 
 def _windows(total: int, *, rate: float, context: Context) -> Iterator[tuple[slice, slice]]:
@@ -212,8 +212,12 @@ def _windows(total: int, *, rate: float, context: Context) -> Iterator[tuple[sli
 
 
 def _embeddings(talker: Talker, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-    frames = torch.tensor([timebase.speech_frames(int(length)) for length in lengths], device=features.device)
-    return talker.personalizer.embed(features, frame_mask(frames, features.shape[1]))
+    return talker.personalizer.embed(features, frame_mask(_speech_lengths(lengths), features.shape[1]))
+
+
+def _speech_lengths(num_samples: Tensor) -> Tensor:
+    """(batch,) samples -> (batch,) speech frames."""
+    return torch.tensor([timebase.speech_frames(length) for length in num_samples.tolist()], device=num_samples.device)
 
 
 def _resolved(bundle: Bundle, style: Style, identity: Tensor, emotion: Tensor) -> tuple[Tensor, Tensor]:

@@ -84,6 +84,8 @@ class VoiceStore:
     """Voices in one folder, `<voice_id>.json` each; made when the first voice is saved."""
 
     def __init__(self, folder: Path) -> None:
+        if "://" in str(folder) or ":/" in str(folder):
+            raise VoiceError(f"{folder} is a URL; voices are kept in a local folder, give the path of one")
         self.folder = Path(folder)
 
     def save(self, voice: Voice, *, overwrite: bool = False) -> Path:

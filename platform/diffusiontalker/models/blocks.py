@@ -56,7 +56,7 @@ class ConvBlock(nn.Module):
         hidden = F.pad((hidden * mask).transpose(1, 2), (self.context.left, self.context.right))
         hidden = F.gelu(self.conv(hidden).transpose(1, 2))
         if self.training and self.dropout:
-            # One mask for all frames of a clip: as good a regularizer here, and free of a random number per frame.
+            # One mask for all frames of a clip: no random number per frame to draw.
             hidden = hidden * F.dropout(hidden.new_ones(hidden.shape[0], 1, hidden.shape[2]), self.dropout)
         hidden = self.out(hidden)
         return x + hidden if gate is None else x + hidden * (1.0 + gate)

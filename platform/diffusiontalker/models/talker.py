@@ -96,13 +96,20 @@ class Talker(nn.Module):
         self, waveforms: Float[Tensor, "batch samples"], num_samples: Int[Tensor, " batch"]
     ) -> tuple[Float[Tensor, "batch speech_frames features"], Bool[Tensor, "batch speech_frames"]]:
         """Speech features at 50 Hz and the mask of frames inside each clip; beyond its end its last frame is held."""
-        return self.hold_last(self.encoder(waveforms, num_samples), num_samples)
+        lengths = [timebase.speech_frames(length) for length in num_samples.tolist()]
+        features = self.encoder(waveforms, num_samples)
+        return self.hold_last(features, torch.tensor(lengths, device=features.device))
 
+    @staticmethod
     def hold_last(
-        self, features: Float[Tensor, "batch speech_frames features"], num_samples: Int[Tensor, " batch"]
+        features: Float[Tensor, "batch speech_frames features"], lengths: Int[Tensor, " batch"]
     ) -> tuple[Float[Tensor, "batch speech_frames features"], Bool[Tensor, "batch speech_frames"]]:
-        """Repeats each clip's last frame beyond its end, so that interpolation there never meets padding."""
-        lengths = torch.tensor([timebase.speech_frames(int(n)) for n in num_samples], device=features.device)
+        """Repeats each clip's last frame beyond its end, so that interpolation never meets padding; and the mask.
+
+        Args:
+            features: padded features.
+            lengths: speech frames inside each clip.
+        """
         index = torch.minimum(torch.arange(features.shape[1], device=features.device), lengths[:, None] - 1)
         held = features.gather(1, index[..., None].expand(-1, -1, features.shape[2]))
         return held, frame_mask(lengths, features.shape[1])

@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,7 +36,7 @@ def ray_cluster(*, num_cpus: float = 1) -> Iterator[None]:
         ray.init(
             address="local",
             include_dashboard=False,
-            num_cpus=max(os.cpu_count() or 1, round(num_cpus + 0.5)),
+            num_cpus=max(os.cpu_count() or 1, math.ceil(num_cpus)),
             object_store_memory=_LOCAL_OBJECT_STORE_BYTES,
             logging_level=logging.ERROR,
             log_to_driver=False,

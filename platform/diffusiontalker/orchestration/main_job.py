@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from diffusiontalker.audio.waveform import write_wav
-from diffusiontalker.config import config_digest, publish_file, run_provenance
-from diffusiontalker.data import SPEAKER_NAMES, Corpus, speak
+from diffusiontalker.config import ConfigError, config_digest, publish_file, run_provenance
+from diffusiontalker.data import EMOTIONS, SPEAKER_NAMES, Corpus, speak
 from diffusiontalker.evaluation import EvaluationConfig, evaluate, standard_systems
 from diffusiontalker.face import builtin_rig, load_rig, write_motion
 from diffusiontalker.inference import Bundle, SamplingConfig, animate, load_bundle, save_bundle
@@ -39,6 +39,12 @@ class HelloConfig:
     """Synthetic speaker whose voice says it; the talker hears only the sound."""
     emotion: str = "neutral"
     """Emotion in which it is said."""
+
+    def __post_init__(self) -> None:
+        """Checks the names now, not after hours of training."""
+        for what, name, known in (("voice", self.voice, SPEAKER_NAMES), ("emotion", self.emotion, EMOTIONS)):
+            if name not in known:
+                raise ValueError(f"{what} is '{name}', expected one of {', '.join(known)}")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -96,6 +102,7 @@ def run_main_job(config: MainJobConfig, *, out: Path | None = None, resume: bool
     logger.info("stage 1 of 5, corpus")
     try:
         corpus = open_corpus(config.corpus, default_uri=folder.corpus, resume=resume)
+        _require_speaker(corpus, config.evaluation.headline_speaker)
     except ValueError:
         folder.discard_if_nothing_was_made()
         raise
@@ -126,6 +133,13 @@ def results_table(rows: list[dict[str, Any]]) -> str:
         cells = ["-" if row.get(column) is None else f"{row[column]:{form}}" for column, form in columns.items()]
         lines.append(" ".join([f"{row['name']:{width}}", *(f"{cell:>10}" for cell in cells)]))
     return "\n".join(lines)
+
+
+def _require_speaker(corpus: Corpus, name: str) -> None:
+    if name and name not in corpus.info.speakers:
+        raise ConfigError(
+            f"evaluation.headline_speaker is '{name}', but {corpus.uri} has {', '.join(corpus.info.speakers)}"
+        )
 
 
 def _regression(config: MainJobConfig) -> MainJobConfig:
@@ -209,7 +223,7 @@ def _say_hello(config: HelloConfig, bundle: Bundle, folder: RunFolder, *, rig: A
     write_wav(spoken.waveform, folder.hello("wav"), overwrite=True)
     motion = animate(bundle, spoken.waveform)
     write_motion(motion, folder.hello("csv"), overwrite=True)
-    write_motion(motion, folder.hello("glb"), rig=rig, overwrite=True)
+    write_motion(motion, folder.hello("glb"), rig=rig, audio_path=folder.hello("wav"), overwrite=True)
 
 
 def _paths(folder: RunFolder) -> str:

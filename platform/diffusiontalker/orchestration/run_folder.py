@@ -100,7 +100,8 @@ class RunFolder:
     def reopen(cls, root: Path, config: Any) -> "RunFolder":
         """The folder of an earlier start of the same run.
 
-        `orchestration` may differ (it says where to compute, not what); everything else must be as it was.
+        `orchestration` (where to compute), `evaluation` and `hello` (what to show) may differ; the rest
+        must be as it was.
 
         Raises:
             ArtefactError: when no run stands at `root`.
@@ -110,13 +111,14 @@ class RunFolder:
         if not folder.config.is_file():
             raise ArtefactError(f"{root} holds no run to resume (no config.yaml); start it without --resume")
         before, now = to_plain(load_config(type(config), path=folder.config)), to_plain(config)
-        before["orchestration"] = now["orchestration"]
+        before |= {part: now[part] for part in ("orchestration", "evaluation", "hello") if part in now}
         if config_digest(from_plain(type(config), before)) != config_digest(config):
             changes = "; ".join(_differences(before, now))
             raise ConfigError(
                 f"{folder.config}: this run was started with another configuration ({changes}); "
                 "resume with the same one, or start a new run with --out"
             )
+        write_yaml(config, folder.config)
         return folder
 
     def discard_if_nothing_was_made(self) -> None:

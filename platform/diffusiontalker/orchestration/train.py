@@ -16,7 +16,7 @@ import ray.train
 import ray.train.torch
 import torch
 
-from diffusiontalker.config import ConfigError, config_digest, from_plain, to_plain
+from diffusiontalker.config import ConfigError, from_plain, to_plain
 from diffusiontalker.data import Corpus
 from diffusiontalker.models import Talker
 from diffusiontalker.orchestration.cluster import absolute_uri, ray_cluster
@@ -28,6 +28,7 @@ from diffusiontalker.training import (
     TrainingConfig,
     build_talker,
     load_state,
+    run_digest,
     train,
 )
 
@@ -166,7 +167,7 @@ def _trained_talker(checkpoint: ray.train.Checkpoint | None, training: TrainingC
     if checkpoint is None:
         raise RuntimeError("the training ended without a checkpoint: no worker reported its last step")
     with checkpoint.as_directory() as folder:
-        state = load_state(Path(folder), config_digest=config_digest(training))
+        state = load_state(Path(folder), run_digest=run_digest(training, corpus))
     talker = build_talker(training.talker, corpus)
     talker.load_state_dict(state.ema)
     return talker.eval().requires_grad_(False)

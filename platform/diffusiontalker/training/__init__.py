@@ -1,7 +1,7 @@
 """Training in plain torch, one process per rank, without Ray: objectives, loop, optimizer, checkpoints, telemetry."""
 
 from diffusiontalker.training.checkpoint import CheckpointError, TrainingState, load_state, save_state
-from diffusiontalker.training.loop import TrainingConfig, build_talker, train, training_batch, validate
+from diffusiontalker.training.loop import TrainingConfig, build_talker, run_digest, train, training_batch, validate
 from diffusiontalker.training.objectives import TeacherObjective, TeacherObjectiveConfig
 from diffusiontalker.training.optim import OptimizerConfig, build_optimizer, learning_rate, update_ema
 from diffusiontalker.training.ranks import Ranks
@@ -25,6 +25,7 @@ __all__ = [
     "learning_rate",
     "load_state",
     "precompute_features",
+    "run_digest",
     "save_state",
     "train",
     "training_batch",

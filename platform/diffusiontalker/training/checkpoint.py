@@ -25,8 +25,8 @@ class TrainingState:
 
     step: int
     """Steps done."""
-    config_digest: str
-    """Digest of the resolved training config."""
+    run_digest: str
+    """Digest of the resolved training config and the corpus, see `loop.run_digest`."""
     model: dict[str, Tensor]
     """Current weights."""
     ema: dict[str, Tensor]
@@ -43,7 +43,7 @@ def save_state(state: TrainingState, folder: Path) -> Path:
     return path
 
 
-def load_state(folder: Path, *, config_digest: str) -> TrainingState:
+def load_state(folder: Path, *, run_digest: str) -> TrainingState:
     """Reads a state.
 
     Raises:
@@ -59,10 +59,10 @@ def load_state(folder: Path, *, config_digest: str) -> TrainingState:
         raise CheckpointError(
             f"{path} is damaged ({type(error).__name__}: {error}); use an earlier checkpoint"
         ) from None
-    if state.config_digest != config_digest:
+    if state.run_digest != run_digest:
         raise CheckpointError(
-            f"{path} was written under config {state.config_digest}, this run has {config_digest}; "
-            "resume with the same config or start under another run name"
+            f"{path} belongs to run {state.run_digest}, this is {run_digest} (training config and corpus); "
+            "resume with the same ones, or start under another run name or storage_uri"
         )
     return state
 

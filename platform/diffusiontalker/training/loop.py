@@ -1,7 +1,7 @@
 """The training loop: corpus in, averaged weights out; plain torch, one process per rank, no Ray.
 
-A step is a pure function of (config, corpus, weights, step), whatever the number of ranks: which windows it sees and
-every random choice come from counters, so resuming equals never having stopped.
+A step is a pure function of (config, corpus, weights, step): which windows it sees and every random choice come from
+counters, so resuming equals never having stopped. Only dropout masks depend on the number of ranks.
 """
 
 import contextlib
@@ -71,6 +71,8 @@ class TrainingConfig:
         for field in ("num_steps", "batch_size", "checkpoint_every", "log_every"):
             if getattr(self, field) < 1:
                 raise ValueError(f"{field} is {getattr(self, field)}, expected at least 1")
+        if self.talker.diffusion.prediction == "noise":
+            raise ValueError("prediction 'noise' says nothing about the motion at t = 1; use 'clean' or 'velocity'")
 
 
 def train(
@@ -105,16 +107,18 @@ def train(
             f"batch_size {config.batch_size} does not divide by {ranks.world_size} workers; choose a multiple"
         )
     telemetry = telemetry or NoTelemetry()
-    digest = config_digest(config)
+    digest = run_digest(config, corpus)
     torch.manual_seed(config.seed)
     talker = build_talker(config.talker, corpus).to(device)
     average = copy.deepcopy(talker).eval().requires_grad_(False)
+    if config.talker.encoder.is_frozen:
+        average.encoder = talker.encoder
     objective = TeacherObjective(talker, config.objective, ranks=ranks)
     module: nn.Module = DistributedDataParallel(objective) if ranks.world_size > 1 else objective
     optimizer = build_optimizer(talker, config.optimizer)
     first_step = 0
     if resume_from is not None:
-        state = load_state(resume_from, config_digest=digest)
+        state = load_state(resume_from, run_digest=digest)
         restore(talker, state.model)
         restore(average, state.ema)
         optimizer.load_state_dict(state.optimizer)
@@ -135,7 +139,7 @@ def train(
         update_ema(average, talker, step=step, decay=config.optimizer.ema_decay)
         done = step + 1
         is_checkpoint = done % config.checkpoint_every == 0 or done == config.num_steps
-        if done % config.log_every == 0 or is_checkpoint or step == first_step:
+        if done % config.log_every == 0 or is_checkpoint:
             metrics = _step_metrics(losses, gradient_norm, ranks=ranks, step=done) | {
                 "train/learning_rate": rate,
                 "data/wait_seconds": step_started - data_started,
@@ -150,7 +154,7 @@ def train(
         if is_checkpoint and on_checkpoint is not None:
             state = TrainingState(
                 step=done,
-                config_digest=digest,
+                run_digest=digest,
                 model=talker.state_dict(),
                 ema=average.state_dict(),
                 optimizer=optimizer.state_dict(),
@@ -159,6 +163,11 @@ def train(
                 on_checkpoint(folder, metrics | {"step": float(done)})
     telemetry.close()
     return average
+
+
+def run_digest(config: TrainingConfig, corpus: Corpus) -> str:
+    """What a checkpoint belongs to: the resolved config and the contents of the corpus."""
+    return f"{config_digest(config)}-{corpus.info.digest[:16]}"
 
 
 def build_talker(config: TalkerConfig, corpus: Corpus) -> Talker:
@@ -229,8 +238,10 @@ def _optimize(
 
 def _step_metrics(losses: dict[str, Tensor], norm: Tensor, *, ranks: Ranks, step: int) -> dict[str, float]:
     values = ranks.total(torch.stack([value.detach().float() for value in losses.values()])) / ranks.world_size
-    if not torch.isfinite(values).all():
-        raise ValueError(f"loss is not finite at step {step}; lower optimizer.learning_rate or check the corpus")
+    if not (torch.isfinite(values).all() and torch.isfinite(norm)):
+        raise ValueError(
+            f"loss or gradient is not finite at step {step}; lower optimizer.learning_rate or check the corpus"
+        )
     named = {f"train/{name}": float(value) for name, value in zip(losses, values, strict=True)}
     return named | {"train/gradient_norm": float(norm)}
 

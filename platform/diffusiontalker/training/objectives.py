@@ -143,7 +143,7 @@ class TeacherObjective(nn.Module):
     def _features(self, speech: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Speech features and mask; a frozen encoder's features arrive ready-made."""
         if speech.ndim == 3:
-            return speech, frame_mask(lengths, speech.shape[1])
+            return self.talker.hold_last(speech, lengths)
         return self.talker.encode(speech, lengths)
 
     def _personalized(

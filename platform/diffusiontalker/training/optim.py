@@ -18,7 +18,7 @@ class OptimizerConfig:
     final_fraction: float = 0.02
     """Learning rate at the last step, as a fraction of the peak."""
     weight_decay: float = 0.02
-    """Decoupled weight decay of matrices; vectors (biases, norms, prototypes' scale) have none."""
+    """Decoupled weight decay of matrices; vectors (biases, norms) have none."""
     gradient_clip: float = 1.0
     """Largest gradient norm."""
     ema_decay: float = 0.999
@@ -28,6 +28,8 @@ class OptimizerConfig:
         """Checks ranges."""
         if self.learning_rate <= 0.0:
             raise ValueError(f"learning_rate is {self.learning_rate}, expected a positive number such as 1e-3")
+        if self.gradient_clip <= 0.0 or self.warmup_steps < 0:
+            raise ValueError(f"gradient_clip {self.gradient_clip}, warmup_steps {self.warmup_steps}: too small")
         if not 0.0 <= self.ema_decay < 1.0:
             raise ValueError(f"ema_decay is {self.ema_decay}, expected 0 <= decay < 1")
 
@@ -56,8 +58,11 @@ def learning_rate(step: int, *, num_steps: int, config: OptimizerConfig) -> floa
 
 @torch.no_grad()
 def update_ema(average: nn.Module, current: nn.Module, *, step: int, decay: float) -> None:
-    """Moves the averaged weights towards the current ones in place; early steps use a smaller decay."""
+    """Moves the averaged weights towards the current ones in place; early steps use a smaller decay.
+
+    Weights that both share (a frozen encoder) are left alone.
+    """
     weight = 1.0 - min(decay, (1.0 + step) / (10.0 + step))
     for target, source in zip(average.state_dict().values(), current.state_dict().values(), strict=True):
-        if target.is_floating_point():
+        if target.is_floating_point() and target.data_ptr() != source.data_ptr():
             target.lerp_(source, weight)

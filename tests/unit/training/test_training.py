@@ -17,6 +17,7 @@ from diffusiontalker.training import (
     OptimizerConfig,
     Ranks,
     TeacherObjective,
+    TeacherObjectiveConfig,
     TrainingConfig,
     build_talker,
     learning_rate,
@@ -26,6 +27,7 @@ from diffusiontalker.training import (
     update_ema,
 )
 from diffusiontalker.training.loop import training_batch, window_source
+from diffusiontalker.training.objectives import draw
 
 
 @pytest.fixture(scope="module")
@@ -75,9 +77,30 @@ def test_training_learns_the_jaw_from_the_sound(corpus):
     assert np.mean(losses[-2:]) < 0.6 * losses[0]
 
 
-def test_regression_predicts_without_noise(corpus):
-    config = tiny.tiny_training(objective={"kind": "regression", "noise_levels": 1})
-    assert train(config, corpus).training is False
+def test_regression_sees_no_noise_and_drops_nothing():
+    seeds = torch.arange(8)
+    sizes = {"frames": 5, "channels": 3, "device": torch.device("cpu")}
+    draws = draw(seeds, config=TeacherObjectiveConfig(kind="regression", noise_levels=1), **sizes)
+    assert (draws.time == 1).all()
+    assert not draws.noise.any()
+    assert not draws.is_dropped.any()
+    assert draw(seeds, config=TeacherObjectiveConfig(), **sizes).noise.std().item() == pytest.approx(1.0, abs=0.1)
+
+
+def test_random_choices_of_an_example_do_not_depend_on_its_batch():
+    config, device = TeacherObjectiveConfig(), torch.device("cpu")
+    whole = draw(torch.tensor([3, 4]), config=config, frames=9, channels=3, device=device)
+    alone = draw(torch.tensor([4]), config=config, frames=5, channels=3, device=device)
+    assert torch.equal(whole.time[1], alone.time[0])
+    assert torch.equal(whole.noise[1, :, :5], alone.noise[0])
+
+
+def test_ready_made_features_are_held_beyond_their_end_like_fresh_ones(corpus):
+    talker = build_talker(tiny.tiny_training().talker, corpus)
+    features = torch.arange(1.0, 7.0).reshape(2, 3, 1)
+    held, mask = talker.hold_last(features, torch.tensor([3, 2]))
+    assert held[1, :, 0].tolist() == [4.0, 5.0, 5.0]
+    assert mask.tolist() == [[True, True, True], [True, True, False]]
 
 
 def test_precomputed_features_equal_features_on_the_fly(corpus, tmp_path):
@@ -166,14 +189,14 @@ def test_ema_of_constant_weights_is_exact_and_early_steps_forget_faster():
 def test_a_damaged_missing_or_foreign_checkpoint_is_refused(corpus, tmp_path):
     config = tiny.tiny_training(num_steps=2, checkpoint_every=2)
     train(config, corpus, on_checkpoint=keeper(tmp_path))
-    with pytest.raises(CheckpointError, match="written under config"):
-        load_state(tmp_path / "2", config_digest="other")
+    with pytest.raises(CheckpointError, match="belongs to run"):
+        load_state(tmp_path / "2", run_digest="other")
     with pytest.raises(CheckpointError, match="holds no training_state"):
-        load_state(tmp_path, config_digest="other")
+        load_state(tmp_path, run_digest="other")
     file = tmp_path / "2" / "training_state.pt"
     file.write_bytes(file.read_bytes()[:1000])
     with pytest.raises(CheckpointError, match="damaged"):
-        load_state(tmp_path / "2", config_digest="other")
+        load_state(tmp_path / "2", run_digest="other")
 
 
 def test_a_batch_that_does_not_divide_is_refused(corpus):
