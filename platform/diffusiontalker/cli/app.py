@@ -1,6 +1,6 @@
 """`diffusiontalker VERB ...`: finds the verb, parses its flags, runs it, turns errors into exit codes.
 
-Exit codes: 0 done, 1 unexpected failure, 2 bad usage or input, 130 interrupted.
+Exit codes: 0 done, 1 unexpected failure or interruption, 2 bad usage or input.
 """
 
 import dataclasses
@@ -21,7 +21,7 @@ from diffusiontalker.cli.reports import Evaluate
 from diffusiontalker.cli.verb import UsageError, Verb
 
 PROGRAM = "diffusiontalker"
-DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+DONE, FAILED, BAD_INPUT = 0, 1, 2
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -103,7 +103,7 @@ def _run(verb: Verb) -> int:
         verb.run()
     except KeyboardInterrupt:
         print("interrupted; nothing unfinished was left under a final name", file=sys.stderr)
-        return INTERRUPTED
+        return FAILED
     except Exception as error:
         if verb.debug or os.environ.get("DIFFUSIONTALKER_DEBUG"):
             traceback.print_exc()

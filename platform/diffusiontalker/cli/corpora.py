@@ -119,12 +119,12 @@ class InspectCorpus(Verb):
         say(summary.text())
         if self.plots:
             _draw(corpus, summary, self.plots)
-            say(f"wrote {self.plots}: channels and curves, each light and dark")
+            say(f"wrote {self.plots}: corpus, channels and curves, each light and dark")
 
 
 def _draw(corpus: "Corpus", summary: "CorpusSummary", folder: Path) -> None:
-    """How much every channel moves, and a few curves of the first clips."""
-    from diffusiontalker.evaluation.plots import CurvePanel, draw_channel_bars, draw_curves, render
+    """Who speaks how much, how every channel moves, and a few curves of the first clips."""
+    from diffusiontalker.evaluation.plots import CurvePanel, draw_channel_bars, draw_corpus, draw_curves, render
 
     activity = {
         "standard deviation": {channel.name: channel.std for channel in summary.channels},
@@ -135,6 +135,7 @@ def _draw(corpus: "Corpus", summary: "CorpusSummary", folder: Path) -> None:
         CurvePanel(title=clip.clip_id, truth=clip.motion) for clip in itertools.islice(corpus.clips(), _NUM_CLIPS)
     ]
     pictures = {
+        "corpus": render(lambda: draw_corpus(summary)),
         "channels": render(lambda: draw_channel_bars(activity, quantity="coefficient")),
         "curves": render(lambda: draw_curves(panels, channels=[channel.name for channel in most_active])),
     }

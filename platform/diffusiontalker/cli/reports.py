@@ -2,7 +2,7 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from tyro.conf import UseAppendAction
 
@@ -45,7 +45,7 @@ class Evaluate(Verb):
         require_new(self.out, remedy="choose another --out")
         folders = _named_folders(self.bundle)
         from diffusiontalker.data import Corpus
-        from diffusiontalker.evaluation import EvaluationConfig, evaluate, standard_systems
+        from diffusiontalker.evaluation import EvaluationConfig, evaluate, results_table, standard_systems
         from diffusiontalker.face import builtin_rig, load_rig
         from diffusiontalker.inference import load_bundle
 
@@ -56,7 +56,7 @@ class Evaluate(Verb):
         with working(f"measuring on {self.corpus}"):
             systems = standard_systems(corpus, bundles)
             report = evaluate(corpus, systems, rig=rig, out=self.out, splits=self.splits, config=config)
-        say(_table(report.rows()))
+        say(results_table(report.rows()))
         say(f"wrote {self.out / 'report.html'} and {self.out / 'report.json'}")
 
 
@@ -73,13 +73,3 @@ def _named_folders(specifications: tuple[str, ...]) -> dict[str, Path]:
     if not folders:
         raise UsageError("--bundle is missing: give at least one folder of a trained talker")
     return folders
-
-
-def _table(rows: list[dict[str, Any]]) -> str:
-    columns = {"mae": ".4f", "jaw_open_r": ".3f", "lve_mm": ".2f", "rtf": ".3f"}
-    width = max(len(row["name"]) for row in rows)
-    lines = [" ".join(["system".ljust(width), *(f"{column:>10}" for column in columns)])]
-    for row in rows:
-        cells = ["-" if row.get(column) is None else f"{row[column]:{form}}" for column, form in columns.items()]
-        lines.append(" ".join([row["name"].ljust(width), *(f"{cell:>10}" for cell in cells)]))
-    return "\n".join(lines)

@@ -6,7 +6,7 @@ Every number stands beside its controls. Nothing here trains, and only `plots` k
 from diffusiontalker.evaluation.controls import MeanFace, Ridge, ShuffledAudio, Truth, standard_systems
 from diffusiontalker.evaluation.latency import Latency, measure_rtf
 from diffusiontalker.evaluation.protocol import DEFAULT_SPLITS, EvaluationConfig, evaluate
-from diffusiontalker.evaluation.report import Report
+from diffusiontalker.evaluation.report import Report, results_table
 from diffusiontalker.evaluation.scoring import EvaluationError
 from diffusiontalker.evaluation.systems import BundleSystem, System
 
@@ -24,5 +24,6 @@ __all__ = [
     "Truth",
     "evaluate",
     "measure_rtf",
+    "results_table",
     "standard_systems",
 ]

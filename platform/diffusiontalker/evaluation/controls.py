@@ -108,7 +108,7 @@ class Ridge:
 class ShuffledAudio:
     """A system that hears another clip: what it still gets right comes from timing and habit, not from this speech.
 
-    The other clip is of the same speaker wherever he has two, and its audio is cut or repeated to this clip's length.
+    The other clip is the one `derangement` gives, and its audio is cut or repeated to this clip's length.
     """
 
     system: System
@@ -168,19 +168,28 @@ def standard_systems(corpus: Corpus, bundles: Mapping[str, Bundle]) -> list[Syst
 
 
 def derangement(clips: Sequence[Clip], *, seed: int) -> list[int]:
-    """For each clip the index of another one, each used once, of the same speaker wherever possible.
+    """For each clip the index of another one, each used once, of the same speaker where he has two.
 
-    Clips stand in a circle, speakers together, in a random order by `seed`; each is given the next one's index.
+    The clips of each speaker stand in a circle, in a random order by `seed`; each is given the next one's index. The
+    clips of speakers who have only one share a circle; if there is but one such clip, it joins the first speaker's.
 
     Raises:
         ValueError: for fewer than two clips.
     """
     if len(clips) < 2:
         raise ValueError(f"shuffled audio: got {len(clips)} clips, expected at least 2; evaluate more clips")
-    circle = sorted(
+    by_speaker: dict[str, list[int]] = {}
+    for i in sorted(
         range(len(clips)), key=lambda i: (clips[i].speaker, zlib.crc32(f"{seed}/{clips[i].clip_id}".encode()), i)
-    )
-    following = dict(zip(circle, circle[1:] + circle[:1], strict=True))
+    ):
+        by_speaker.setdefault(clips[i].speaker, []).append(i)
+    circles = [circle for circle in by_speaker.values() if len(circle) > 1]
+    alone = [circle[0] for circle in by_speaker.values() if len(circle) == 1]
+    if len(alone) == 1:
+        circles[0] += alone
+    elif alone:
+        circles.append(alone)
+    following = {i: other for circle in circles for i, other in zip(circle, circle[1:] + circle[:1], strict=True)}
     return [following[index] for index in range(len(clips))]
 
 

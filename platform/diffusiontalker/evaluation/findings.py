@@ -12,8 +12,9 @@ def headline_and_checks(groups: Sequence[dict[str, Any]]) -> tuple[str, list[Che
     rows: list[Row] = groups[0]["systems"]
     talkers = [row for row in rows if row["kind"] == "talker"]
     main = [row for row in talkers if row["family"] == talkers[0]["family"]]
-    controls = [row for row in rows if row["kind"] == "control"]
-    candidates = main or controls
+    regressions = _regressions(talkers)
+    rivals = [row for row in rows if row["kind"] == "control"] + regressions
+    candidates = main or rivals
     if not candidates:
         return f"Only the truth was measured, on {_where(groups[0])}.", []
     best = min(candidates, key=lambda row: row["mae"])
@@ -22,15 +23,52 @@ def headline_and_checks(groups: Sequence[dict[str, Any]]) -> tuple[str, list[Che
         f"{_number(best['jaw_open_r'], 2)}, at a mean absolute error of {best['mae']:.4f} over all channels and a lip "
         f"vertex error of {best['lve_mm']:.2f} mm"
     )
-    beaten = [f"{row['name']} {row['mae']:.4f}" for row in controls if row is not best]
-    sentence += f" (mean absolute error of {', '.join(beaten)})." if beaten else "."
+    beside = [f"{row['name']} {row['mae']:.4f} and {row['lve_mm']:.2f} mm" for row in rivals if row is not best]
+    sentence += f" (beside it: {', '.join(beside)})." if beside else "."
     if not main:
         return sentence, []
-    checks = [_below(best, row, field) for row in controls for field in ("lve_mm", "mae")]
+    checks = [_below(best, row, field) for row in rivals for field in ("lve_mm", "mae")]
     checks += _shuffled(main, rows)
-    checks += _what_diffusion_adds(main, [row for row in talkers if row["family"] != talkers[0]["family"]])
+    checks += _what_diffusion_adds(main, regressions)
     checks += _silence(best)
     return sentence, checks
+
+
+def personalization_checks(content: dict[str, Any]) -> list[Check]:
+    """Checks of a report's `personalizer` and `conditioning`, where there are speakers or emotions to tell apart."""
+    checks: list[Check] = []
+    scores, corpus = content.get("personalizer", {}), content["corpus"]
+    for kind, labels, expected in (("identity", "speakers", 0.95), ("emotion", "emotions", 0.90)):
+        accuracy = scores.get(f"{kind}_accuracy")
+        if accuracy is not None and len(corpus[labels]) > 1:
+            text = (
+                f"Hears the {kind}: nearest prototype right for {accuracy:.1%} of {scores[f'{kind}_clips']} clips, "
+                f"among {scores[f'{kind}_classes']} {labels} (expected: at least {expected:.0%})."
+            )
+            checks.append({"text": text, "holds": accuracy >= expected})
+    panels: dict[str, list[dict[str, Any]]] = {}
+    for row in content.get("conditioning", []):
+        panels.setdefault(row["panel"], []).append(row)
+    return checks + [_variants(panel, unchanged["variant"], others) for panel, (unchanged, *others) in panels.items()]
+
+
+def _variants(panel: str, unchanged: str, others: Sequence[dict[str, Any]]) -> Check:
+    """About the variant of a panel that does worst."""
+    difference = min(row["upper_face_difference_to_first"] for row in others)
+    correlations = [row["jaw_open_r_to_first"] for row in others]
+    correlation = None if None in correlations else min(correlations)
+    text = (
+        f"Changes the face, not the words ({panel}; {len(others)} against '{unchanged}'): upper face differs by at "
+        f"least {difference:.4f} (expected: more than 0.01), jawOpen correlation at least {_number(correlation, 2)} "
+        "(expected: at least 0.9)."
+    )
+    return {"text": text, "holds": difference > 0.01 and correlation is not None and correlation >= 0.9}
+
+
+def _regressions(talkers: Sequence[Row]) -> list[Row]:
+    """Rows of the other talkers that are never sampled: each gives one answer."""
+    sampled = {row["family"] for row in talkers if row["estimate"] == "one sample"}
+    return [row for row in talkers if row["family"] not in {talkers[0]["family"], *sampled}]
 
 
 def _where(group: dict[str, Any]) -> str:
@@ -39,10 +77,10 @@ def _where(group: dict[str, Any]) -> str:
     return f"{group['num_clips']} held-out clips ({group['split']}){of}"
 
 
-def _below(best: Row, control: Row, field: str) -> Check:
+def _below(best: Row, rival: Row, field: str) -> Check:
     label, digits, unit = {"lve_mm": ("lip vertex error", 2, " mm"), "mae": ("mean absolute error", 4, "")}[field]
-    text = f"Lower {label} than {control['name']}: {best[field]:.{digits}f} against {control[field]:.{digits}f}{unit}."
-    return {"text": text, "holds": best[field] < control[field]}
+    text = f"Lower {label} than {rival['name']}: {best[field]:.{digits}f} against {rival[field]:.{digits}f}{unit}."
+    return {"text": text, "holds": best[field] < rival[field]}
 
 
 def _shuffled(main: Sequence[Row], rows: Sequence[Row]) -> list[Check]:
@@ -58,15 +96,16 @@ def _shuffled(main: Sequence[Row], rows: Sequence[Row]) -> list[Check]:
     return [{"text": text, "holds": mine - other >= 0.1}]
 
 
-def _what_diffusion_adds(main: Sequence[Row], others: Sequence[Row]) -> list[Check]:
+def _what_diffusion_adds(main: Sequence[Row], regressions: Sequence[Row]) -> list[Check]:
     single = next((row for row in main if row["estimate"] == "one sample"), None)
-    regression = next((row for row in others if row["estimate"] == "deterministic"), None)
+    regression = next(iter(regressions), None)
     if single is None:
         return []
     checks = [{
         "text": "Differs from seed to seed: standard deviation over seeds "
-        f"{single['diversity_upper']:.4f} in the upper face, {single['diversity_lips']:.4f} in lips and jaw.",
-        "holds": single["diversity_upper"] > 0,
+        f"{single['diversity_upper']:.4f} in the upper face, {single['diversity_lips']:.4f} in lips and jaw "
+        "(expected: more in the upper face, which speech decides less).",
+        "holds": single["diversity_upper"] > max(single["diversity_lips"], 0.0),
     }] if single["diversity_upper"] is not None else []  # fmt: skip
     if regression is None:
         return checks

@@ -28,11 +28,19 @@ class Latency:
     threads: int
     """CPU threads PyTorch may use."""
     device: str
-    """`cpu`, or the GPU's name where one is present."""
+    """What computed: `cpu`, or the GPU's name."""
 
 
-def measure_rtf(predict: Callable[[], object], *, audio_seconds: float, repeats: int = 3) -> Latency:
+def measure_rtf(
+    predict: Callable[[], object], *, audio_seconds: float, repeats: int = 3, device: torch.device | str = "cpu"
+) -> Latency:
     """Times `predict` after one warm-up run; work queued on a GPU is waited for.
+
+    Args:
+        predict: the work.
+        audio_seconds: how much audio it covers, in seconds.
+        repeats: timed runs.
+        device: where it computes.
 
     Raises:
         ValueError: when there is nothing to time.
@@ -41,8 +49,9 @@ def measure_rtf(predict: Callable[[], object], *, audio_seconds: float, repeats:
         raise ValueError(
             f"rtf: got {audio_seconds} s of audio and {repeats} repeats, expected more than 0 and at least 1"
         )
-    _timed(predict)
-    factors = [_timed(predict) / audio_seconds for _ in range(repeats)]
+    device = torch.device(device)
+    _timed(predict, device)
+    factors = [_timed(predict, device) / audio_seconds for _ in range(repeats)]
     return Latency(
         rtf=statistics.median(factors),
         rtf_min=min(factors),
@@ -50,7 +59,7 @@ def measure_rtf(predict: Callable[[], object], *, audio_seconds: float, repeats:
         audio_seconds=audio_seconds,
         repeats=repeats,
         threads=torch.get_num_threads(),
-        device=torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+        device=torch.cuda.get_device_name(device) if device.type == "cuda" else str(device),
     )
 
 
@@ -70,9 +79,9 @@ def joined_clip(clips: Iterable[Clip], *, seconds: float) -> Clip:
     return dataclasses.replace(clips[0], clip_id="joined", waveform=np.concatenate(pieces)[:wanted], motion=motion)
 
 
-def _timed(predict: Callable[[], object]) -> float:
+def _timed(predict: Callable[[], object], device: torch.device) -> float:
     begin = time.perf_counter()
     predict()
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
     return time.perf_counter() - begin

@@ -84,13 +84,6 @@ def pooled_correlation(
     return correlation_from(np.sum([moments(x, y) for x, y in zip(predicted, truth, strict=True)], axis=0))
 
 
-def clip_correlation(
-    predicted: Sequence[Float[np.ndarray, "_ channels"]], truth: Sequence[Float[np.ndarray, "_ channels"]]
-) -> Float[np.ndarray, "channels"]:
-    """Mean over clips of the correlation within each clip (`_r_clip` in reports); constant clips are left out."""
-    return mean_of_known(np.stack([correlation_from(moments(x, y)) for x, y in zip(predicted, truth, strict=True)]))
-
-
 def mean_of_known(values: Float[np.ndarray, "rows columns"]) -> Float[np.ndarray, "columns"]:
     """Mean over rows of what is not NaN; NaN where nothing is left."""
     is_known = ~np.isnan(values)

@@ -17,7 +17,7 @@ import numpy as np
 from diffusiontalker.config import config_digest, require_new, run_provenance, to_plain
 from diffusiontalker.data import Clip, Corpus
 from diffusiontalker.evaluation.controls import ShuffledAudio, Truth
-from diffusiontalker.evaluation.findings import headline_and_checks
+from diffusiontalker.evaluation.findings import headline_and_checks, personalization_checks
 from diffusiontalker.evaluation.latency import joined_clip, measure_rtf
 from diffusiontalker.evaluation.pictures import Showcase, make_pictures
 from diffusiontalker.evaluation.report import FORMAT, VERSION, Report, write_report
@@ -124,6 +124,7 @@ def evaluate(
         scored_channels=scorer.channel_names, seed=config.seed, training_log=training_log,
     )  # fmt: skip
     content |= extras
+    content["checks"] += personalization_checks(content)
     return write_report(Report(directory=out, content=content), pictures)
 
 
@@ -175,7 +176,7 @@ def _estimates(
 ) -> dict[str, list[list[ClipTerms]]]:
     """Estimate -> per clip the terms of its samples, or of their mean."""
     count = len(predictions[0])
-    arrays = {"one sample" if system.is_stochastic else "deterministic": predictions}
+    arrays = {"one sample" if _unshuffled(system).is_stochastic else "deterministic": predictions}
     if count > 1:
         arrays[f"mean of {count}"] = [samples.mean(axis=0, keepdims=True) for samples in predictions]
     return {
@@ -199,19 +200,20 @@ def _rows(
         if estimate == "one sample" and len(predictions[0]) > 1:
             row |= scorer.diversity([predictions[index] for index in indices])
         if estimate.startswith("mean") and row["rtf"] is not None:
-            row["rtf"] *= len(predictions[0])
+            row |= {"rtf": row["rtf"] * len(predictions[0]), "latency": None}
         rows.append(row)
     return rows
 
 
 def _facts(system: System, clips: Sequence[Clip], config: EvaluationConfig) -> dict[str, Any]:
     """What does not depend on the group: kind, size, speed."""
-    inner = system.system if isinstance(system, ShuffledAudio) else system
+    inner = _unshuffled(system)
     kind = "truth" if isinstance(system, Truth) else "shuffled" if isinstance(system, ShuffledAudio) else (
         "talker" if isinstance(system, BundleSystem) else "control")  # fmt: skip
     facts: dict[str, Any] = {
         "kind": kind,
         "family": inner.family if isinstance(inner, BundleSystem) else inner.name,
+        "training_steps": inner.training_steps if isinstance(inner, BundleSystem) else None,
         "num_steps": system.num_steps,
         "temperature": inner.temperature if isinstance(inner, BundleSystem) else None,
         "parameters": system.parameters,
@@ -224,9 +226,14 @@ def _facts(system: System, clips: Sequence[Clip], config: EvaluationConfig) -> d
         measured = measure_rtf(
             lambda: system.predict([clip], seeds=[config.seed]),
             audio_seconds=config.latency_audio_s, repeats=config.latency_repeats,
+            device=inner.device if isinstance(inner, BundleSystem) else "cpu",
         )  # fmt: skip
         facts |= {"rtf": measured.rtf, "latency": dataclasses.asdict(measured)}
     return facts
+
+
+def _unshuffled(system: System) -> System:
+    return system.system if isinstance(system, ShuffledAudio) else system
 
 
 def _content(
@@ -258,7 +265,7 @@ def _content(
         "groups": described,
         "corpus": {
             "uri": corpus.uri, "digest": info.digest, "motion_fps": info.motion_fps, "splits": info.splits,
-            "speakers": info.speakers, "missing_channels": info.missing_channels, "source": info.source,
+            "speakers": info.speakers, "emotions": info.emotions, "missing_channels": info.missing_channels, "source": info.source,
         },
         "rig": {
             "name": rig.name, "vertices": rig.num_vertices, "lip_vertices": len(rig.lip_vertices),

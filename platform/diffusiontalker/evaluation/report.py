@@ -3,7 +3,7 @@
 import base64
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -86,13 +86,35 @@ COLUMNS = (
            meaning="standard deviation over seeds, upper-face channels"),
     Column(field="diversity_lips", heading="diversity", unit="lips", form=".4f",
            meaning="standard deviation over seeds, lip and jaw channels"),
+    Column(field="training_steps", heading="trained", unit="steps", form="d", meaning="training steps"),
     Column(field="num_steps", heading="steps", unit="", form="d", meaning="diffusion steps"),
     Column(field="parameters", heading="parameters", unit="10⁶", form=".2f", scale=1e-6,
            meaning="all parameters needed to predict"),
     Column(field="file_bytes", heading="size", unit="MB", form=".1f", scale=1e-6, meaning="files needed to predict"),
     Column(field="rtf", heading="RTF", unit="s per s", form=".3f",
-           meaning="real-time factor for one stream, below 1 is faster than real time"),
+           meaning="real-time factor for one stream, below 1 is faster than real time; a mean of n costs n samples"),
 )  # fmt: skip
+
+
+TEXT_COLUMNS = {
+    "num_steps": "d", "mae": ".4f", "jaw_open_r": ".3f", "lve_mm": ".2f", "fdd_abs": ".1e", "rtf": ".3f"
+}  # fmt: skip
+"""Report field -> format of the text table."""
+
+
+def results_table(rows: Sequence[Mapping[str, Any]], *, columns: Mapping[str, str] = TEXT_COLUMNS) -> str:
+    """A few figures of every system, as aligned text.
+
+    Args:
+        rows: as in a report.
+        columns: report field -> format of its figures.
+    """
+    width = max(len(row["name"]) for row in rows)
+    lines = [" ".join([f"{'system':{width}}", *(f"{column:>10}" for column in columns)])]
+    for row in rows:
+        cells = ["-" if row.get(column) is None else f"{row[column]:{form}}" for column, form in columns.items()]
+        lines.append(" ".join([f"{row['name']:{width}}", *(f"{cell:>10}" for cell in cells)]))
+    return "\n".join(lines)
 
 
 def write_report(report: Report, pictures: Sequence[Picture]) -> Report:

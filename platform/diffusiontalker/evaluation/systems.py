@@ -7,6 +7,8 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
+import torch
+
 from diffusiontalker.data import Clip
 from diffusiontalker.face import MotionClip
 from diffusiontalker.inference import Bundle, animate_batch
@@ -81,6 +83,16 @@ class BundleSystem:
     def file_bytes(self) -> int:
         """Size of the bundle."""
         return self.bundle.file_bytes
+
+    @property
+    def training_steps(self) -> int | None:
+        """How long the bundle was trained, None where its card does not say."""
+        return self.bundle.card.get("training", {}).get("num_steps")
+
+    @property
+    def device(self) -> torch.device:
+        """Where the bundle computes."""
+        return next(self.bundle.talker.parameters()).device
 
     @property
     def is_stochastic(self) -> bool:

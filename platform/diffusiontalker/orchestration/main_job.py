@@ -15,7 +15,7 @@ from typing import Any
 from diffusiontalker.audio.waveform import write_wav
 from diffusiontalker.config import ConfigError, config_digest, publish_file, run_provenance
 from diffusiontalker.data import EMOTIONS, SPEAKER_NAMES, Corpus, speak
-from diffusiontalker.evaluation import EvaluationConfig, evaluate, standard_systems
+from diffusiontalker.evaluation import EvaluationConfig, evaluate, results_table, standard_systems
 from diffusiontalker.face import builtin_rig, load_rig, write_motion
 from diffusiontalker.inference import Bundle, SamplingConfig, animate, load_bundle, save_bundle
 from diffusiontalker.orchestration.cluster import ray_cluster
@@ -122,24 +122,6 @@ def run_main_job(config: MainJobConfig, *, out: Path | None = None, resume: bool
     logger.info("stage 5 of 5, hello")
     _say_hello(config.hello, bundle, folder, rig=rig)
     return f"{results_table(content['systems'])}\n\n{_paths(folder)}"
-
-
-def results_table(rows: list[dict[str, Any]]) -> str:
-    """A few figures of every system, as aligned text."""
-    columns = {"num_steps": "d", "mae": ".4f", "jaw_open_r": ".3f", "lve_mm": ".2f", "fdd_abs": ".1e", "rtf": ".3f"}
-    width = max(len(row["name"]) for row in rows)
-    lines = [" ".join([f"{'system':{width}}", *(f"{column:>10}" for column in columns)])]
-    for row in rows:
-        cells = ["-" if row.get(column) is None else f"{row[column]:{form}}" for column, form in columns.items()]
-        lines.append(" ".join([f"{row['name']:{width}}", *(f"{cell:>10}" for cell in cells)]))
-    return "\n".join(lines)
-
-
-def _require_speaker(corpus: Corpus, name: str) -> None:
-    if name and name not in corpus.info.speakers:
-        raise ConfigError(
-            f"evaluation.headline_speaker is '{name}', but {corpus.uri} has {', '.join(corpus.info.speakers)}"
-        )
 
 
 def _regression(config: MainJobConfig) -> MainJobConfig:
