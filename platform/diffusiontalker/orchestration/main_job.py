@@ -124,6 +124,13 @@ def run_main_job(config: MainJobConfig, *, out: Path | None = None, resume: bool
     return f"{results_table(content['systems'])}\n\n{_paths(folder)}"
 
 
+def _require_speaker(corpus: Corpus, name: str) -> None:
+    if name and name not in corpus.info.speakers:
+        raise ConfigError(
+            f"evaluation.headline_speaker is '{name}', but {corpus.uri} has {', '.join(corpus.info.speakers)}"
+        )
+
+
 def _regression(config: MainJobConfig) -> MainJobConfig:
     """The same network, asked for the mean motion in one step without noise."""
     objective = dataclasses.replace(config.training.objective, kind="regression", noise_levels=1)
