@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -14,7 +15,16 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 RAY = Path(sys.executable).with_name("ray")
 
-pytestmark = [pytest.mark.ray, pytest.mark.slow]
+# A cluster of its own token, whatever tokens this machine's user has from other clusters.
+CLUSTER = {
+    "PATH": f"{RAY.parent}{os.pathsep}{os.environ['PATH']}",
+    "RAY_ADDRESS": "",
+    "RAY_AUTH_MODE": "token",
+    "RAY_AUTH_TOKEN": secrets.token_hex(32),
+    "RAY_USAGE_STATS_ENABLED": "0",
+}
+
+pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 def free_ports(count: int) -> list[int]:
@@ -29,10 +39,6 @@ def free_ports(count: int) -> list[int]:
 def head_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Address of the jobs API of a head node; the node ends with its process group."""
     gcs, dashboard, agent, metrics, client = free_ports(5)
-    environment = os.environ | {
-        "PATH": f"{RAY.parent}{os.pathsep}{os.environ['PATH']}",
-        "RAY_USAGE_STATS_ENABLED": "0",
-    }
     command = [
         str(RAY), "start", "--head", "--block", "--num-cpus", "2", "--node-ip-address", "127.0.0.1",
         "--port", str(gcs), "--dashboard-host", "127.0.0.1", "--dashboard-port", str(dashboard),
@@ -41,7 +47,12 @@ def head_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         "--temp-dir", str(tmp_path_factory.mktemp("r")),
     ]  # fmt: skip
     with subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+        command,
+        env=os.environ | CLUSTER,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
     ) as node:
         try:
             assert node.stdout is not None
@@ -69,7 +80,7 @@ def test_the_main_job_runs_when_it_is_submitted_to_a_cluster(head_node, tmp_path
             "python", "jobs/train_teacher.py", "--config", "jobs/configs/smoke.yaml", "--out", out,
             "--regression-steps", "0",
         ],
-        cwd=ROOT, env=os.environ | {"RAY_ADDRESS": ""}, capture_output=True, text=True, timeout=280, check=False,
+        cwd=ROOT, env=os.environ | CLUSTER, capture_output=True, text=True, timeout=500, check=False,
     )  # fmt: skip
     assert completed.returncode == 0, completed.stdout + completed.stderr
     assert "joining the Ray cluster" in completed.stdout + completed.stderr

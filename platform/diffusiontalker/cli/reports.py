@@ -9,6 +9,8 @@ from tyro.conf import UseAppendAction
 from diffusiontalker.cli.verb import OptionalPath, UsageError, Verb, flags, say, working
 from diffusiontalker.config import from_plain, require_new
 
+_COLUMNS = {"mae": ".4f", "jaw_open_r": ".3f", "lve_mm": ".2f", "rtf": ".3f"}
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Evaluate(Verb):
@@ -56,7 +58,7 @@ class Evaluate(Verb):
         with working(f"measuring on {self.corpus}"):
             systems = standard_systems(corpus, bundles)
             report = evaluate(corpus, systems, rig=rig, out=self.out, splits=self.splits, config=config)
-        say(results_table(report.rows()))
+        say(results_table(report.rows(), columns=_COLUMNS))
         say(f"wrote {self.out / 'report.html'} and {self.out / 'report.json'}")
 
 

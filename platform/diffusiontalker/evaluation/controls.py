@@ -148,8 +148,9 @@ class ShuffledAudio:
 def standard_systems(corpus: Corpus, bundles: Mapping[str, Bundle]) -> list[System]:
     """Everything a report should show: truth, controls fitted on the corpus' `train` split, and per bundle its rows.
 
-    A bundle gives its samples (at its own temperature, or 1 where that is 0), temperature 0, and shuffled audio. One
-    that takes a single step at temperature 0 is a regression: it gives itself and shuffled audio.
+    A bundle gives its samples (at its own temperature, or 1 where that is 0), temperature 0 in its own steps and, where
+    those are more than two, re-spaced to two, and shuffled audio. One that takes a single step at temperature 0 is a
+    regression: it gives itself and shuffled audio.
 
     Args:
         corpus: where the controls learn.
@@ -163,7 +164,10 @@ def standard_systems(corpus: Corpus, bundles: Mapping[str, Bundle]) -> list[Syst
             continue
         sampled = BundleSystem(bundle=bundle, name=name, temperature=bundle.sampling.temperature or 1.0)
         still = dataclasses.replace(still, name=f"{name} (temperature 0)", family=name)
-        systems += [sampled, still, ShuffledAudio(system=sampled)]
+        systems += [sampled, still]
+        if bundle.sampling.num_steps > 2:
+            systems.append(dataclasses.replace(still, name=f"{name} (temperature 0, 2 steps)", num_steps=2))
+        systems.append(ShuffledAudio(system=sampled))
     return systems
 
 

@@ -105,7 +105,7 @@ def _what_diffusion_adds(main: Sequence[Row], regressions: Sequence[Row]) -> lis
         "text": "Differs from seed to seed: standard deviation over seeds "
         f"{single['diversity_upper']:.4f} in the upper face, {single['diversity_lips']:.4f} in lips and jaw "
         "(expected: more in the upper face, which speech decides less).",
-        "holds": single["diversity_upper"] > max(single["diversity_lips"], 0.0),
+        "holds": single["diversity_upper"] > single["diversity_lips"],
     }] if single["diversity_upper"] is not None else []  # fmt: skip
     if regression is None:
         return checks

@@ -265,7 +265,8 @@ def _content(
         "groups": described,
         "corpus": {
             "uri": corpus.uri, "digest": info.digest, "motion_fps": info.motion_fps, "splits": info.splits,
-            "speakers": info.speakers, "emotions": info.emotions, "missing_channels": info.missing_channels, "source": info.source,
+            "speakers": info.speakers, "emotions": info.emotions, "missing_channels": info.missing_channels,
+            "source": info.source,
         },
         "rig": {
             "name": rig.name, "vertices": rig.num_vertices, "lip_vertices": len(rig.lip_vertices),

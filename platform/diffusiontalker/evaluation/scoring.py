@@ -63,12 +63,18 @@ class ClipScorer:
         self._upper_shapes = _shapes(rig, self.channel_names, rig.upper_face_vertices)
         self._lips = self._columns(LIP_CHANNELS)
         self._upper = self._columns(UPPER_FACE_CHANNELS)
-        if not len(rig.lip_vertices) or not len(rig.upper_face_vertices) or not self._lips or not self._upper:
-            raise EvaluationError(
-                f"rig '{rig.name}' has {len(rig.lip_vertices)} lip and {len(rig.upper_face_vertices)} upper-face "
-                f"vertices, the corpus {len(self._lips)} lip and {len(self._upper)} upper-face channels; expected some "
-                "of each: give the rig its regions, or evaluate on the built-in rig"
-            )
+        for region, columns, shapes in (
+            ("lip", self._lips, self._lip_shapes), ("upper-face", self._upper, self._upper_shapes)
+        ):  # fmt: skip
+            if not columns:
+                raise EvaluationError(
+                    f"the corpus has 0 {region} channels in its source, expected some; evaluate on another corpus"
+                )
+            if not shapes.any():
+                raise EvaluationError(
+                    f"rig '{rig.name}' has {shapes.shape[1] // 3} {region} vertices and the corpus' channels move none "
+                    "of them, expected at least one; give the rig its shapes and regions, or use the built-in rig"
+                )
 
     def samples(self, clip: Clip, predictions: Sequence[MotionClip], *, system: str) -> np.ndarray:
         """(samples, frames, channels) of this scorer's channels.

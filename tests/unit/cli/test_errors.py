@@ -176,8 +176,8 @@ def test_debug_shows_the_traceback(command: Callable, monkeypatch: pytest.Monkey
     assert "Traceback" in command("fail").err
 
 
-def test_an_interruption_has_its_own_exit_code(command: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interruption_is_a_failure_that_says_so(command: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(app.VERBS, "stop", Interrupted)
     outcome = command("stop")
-    assert outcome.code == 130
+    assert outcome.code == 1
     assert "interrupted" in outcome.err

@@ -101,7 +101,7 @@ def test_a_synthetic_corpus_is_made_and_inspected(corpus_path: Path, command: Ca
     assert "neutral" in outcome.out
     assert "jawOpen" in outcome.out
     assert {path.name for path in plots.iterdir()} == {
-        f"{picture}_{theme}.png" for picture in ("channels", "curves") for theme in ("light", "dark")
+        f"{picture}_{theme}.png" for picture in ("corpus", "channels", "curves") for theme in ("light", "dark")
     }
 
 

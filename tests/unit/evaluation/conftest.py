@@ -93,7 +93,8 @@ def make_bundle(*, num_steps: int, temperature: float) -> Bundle:
         )
     talker.statistics.mean.fill_(0.2)
     talker.statistics.scale.fill_(0.1)
-    return Bundle(talker=talker.eval(), sampling=SamplingConfig(num_steps=num_steps, temperature=temperature))
+    sampling = SamplingConfig(num_steps=num_steps, temperature=temperature)
+    return Bundle(talker=talker.eval(), sampling=sampling, card={"training": {"num_steps": 10 * num_steps}})
 
 
 @pytest.fixture(scope="session")

@@ -54,8 +54,18 @@ def test_a_derangement_gives_each_clip_once_and_none_to_itself(speakers: list[st
     partners = derangement(clips, seed=seed)
     assert sorted(partners) == list(range(len(clips)))
     assert all(index != partner for index, partner in enumerate(partners))
-    changes = sum(clips[index].speaker != clips[partner].speaker for index, partner in enumerate(partners))
-    assert changes == (len(set(speakers)) if len(set(speakers)) > 1 else 0)
+
+
+@given(st.lists(st.sampled_from("abcd"), min_size=2, max_size=12), st.integers(0, 1000))
+def test_a_derangement_leaves_a_speaker_only_where_he_has_one_clip(speakers: list[str], seed: int):
+    clips = [_labelled(number, speaker) for number, speaker in enumerate(speakers)]
+    partners = derangement(clips, seed=seed)
+    alone = [speaker for speaker in speakers if speakers.count(speaker) == 1]
+    changed = [
+        clip.speaker for clip, partner in zip(clips, partners, strict=True) if clips[partner].speaker != clip.speaker
+    ]
+    host = [] if len(alone) != 1 else [min(set(speakers) - set(alone))]
+    assert sorted(changed) == sorted(alone + host)
 
 
 def test_a_derangement_does_not_depend_on_the_order_of_the_clips(clips: list[Clip]):

@@ -42,11 +42,9 @@ def test_pooled_correlation_is_numpys_over_the_concatenation():
     np.testing.assert_allclose(metrics.pooled_correlation(predicted, truth), expected)
 
 
-def test_clip_correlation_ignores_the_level_of_clips_and_constant_ones():
-    rising = np.arange(10.0)[:, None]
-    predicted, truth = [rising, rising, rising], [rising + 5.0, -rising, np.ones((10, 1))]
-    assert metrics.clip_correlation(predicted, truth)[0] == pytest.approx(0.0)
-    assert metrics.clip_correlation(predicted[:1], truth[:1])[0] == pytest.approx(1.0)
+def test_the_mean_of_known_leaves_out_what_is_undefined():
+    values = np.array([[1.0, np.nan], [-0.5, np.nan], [np.nan, np.nan]])
+    np.testing.assert_array_equal(metrics.mean_of_known(values), [0.25, np.nan])
 
 
 def test_correlation_with_a_constant_does_not_exist():

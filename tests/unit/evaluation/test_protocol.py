@@ -17,7 +17,8 @@ CONFIG = EvaluationConfig(
     latency_audio_s=1.0, latency_repeats=1,
 )  # fmt: skip
 FIELDS = {
-    "name", "num_steps", "parameters", "file_bytes", "lve_m2", "lve_mm", "eve_m2", "fdd", "fdd_abs", "jaw_open_r",
+    "name", "training_steps", "num_steps", "parameters", "file_bytes",
+    "lve_m2", "lve_mm", "eve_m2", "fdd", "fdd_abs", "jaw_open_r",
     "mouth_funnel_r", "mae", "jitter", "jitter_truth", "silence_closure", "diversity_upper", "diversity_lips", "rtf",
 }  # fmt: skip
 
@@ -68,6 +69,9 @@ def test_only_single_samples_have_a_diversity_and_means_cost_all_of_them(report:
     assert single["diversity_upper"] > 0
     assert mean["diversity_upper"] is None
     assert mean["rtf"] == pytest.approx(3 * single["rtf"])
+    assert single["latency"]["rtf"] == single["rtf"]
+    assert single["latency"]["device"] == report.row("ridge from log-mel")["latency"]["device"] == "cpu"
+    assert mean["latency"] is None
     assert report.row("regression")["diversity_upper"] is None
 
 
@@ -80,13 +84,26 @@ def test_ridge_beats_the_mean_face_and_shuffled_audio_is_marked(report: Report):
     assert ridge["jaw_open_r"] > 0.8
     assert ridge["lve_m2"] < mean_face["lve_m2"]
     assert report.row("teacher (shuffled audio)")["kind"] == "shuffled"
+    assert report.row("teacher (shuffled audio)")["estimate"] == "one sample"
+    assert report.row("regression (shuffled audio)")["estimate"] == "deterministic"
+
+
+def test_rows_and_page_tell_how_long_each_bundle_was_trained(report: Report):
+    steps = {row["system"]: row["training_steps"] for row in report.rows()}
+    assert (steps["teacher"], steps["teacher (shuffled audio)"], steps["regression"]) == (20, 20, 10)
+    assert steps["truth"] is steps["mean face"] is steps["ridge from log-mel"] is None
+    assert ">trained<small>steps</small></th>" in (report.directory / "report.html").read_text(encoding="utf-8")
 
 
 def test_checks_tell_what_an_untrained_talker_lacks(report: Report):
     verdicts = {check["text"].split(":")[0]: check["holds"] for check in report.content["checks"]}
     assert verdicts["Lower lip vertex error than ridge from log-mel"] is False
+    assert {"Lower lip vertex error than regression", "Lower mean absolute error than regression"} <= set(verdicts)
+    assert verdicts["Hears the identity"] is (report.content["personalizer"]["identity_accuracy"] >= 0.95)
+    assert verdicts["Hears the emotion"] is (report.content["personalizer"]["emotion_accuracy"] >= 0.9)
+    assert sum(text.startswith("Changes the face, not the words") for text in verdicts) == 2
     assert verdicts["Hears the words, not only the timing"] is False
-    assert verdicts["Differs from seed to seed"] is True
+    assert "Differs from seed to seed" in verdicts
     assert "3 held-out clips (test) of anna" in report.content["headline"]
 
 

@@ -86,6 +86,19 @@ def test_the_truth_closes_its_lips_in_silence_and_an_open_mouth_does_not(scorer:
     assert row["silence_closure"] == 0.0
 
 
+def test_correlation_within_clips_ignores_their_level_and_constant_ones(scorer: ClipScorer, clips: list[Clip]):
+    still = dataclasses.replace(clips[2].motion, coefficients=np.zeros_like(clips[2].motion.coefficients))
+    predictions = [changed(clips[0], jawOpen=0.3), clips[1].motion, still]
+    terms = [
+        term
+        for clip, motion in zip(clips[:3], predictions, strict=True)
+        for term in scorer.terms(clip, scorer.samples(clip, [motion], system="test"))
+    ]
+    row = pool(terms, channel_names=scorer.channel_names)
+    assert row["jaw_open_r_clip"] == pytest.approx(1.0)
+    assert row["jaw_open_r"] < 0.9
+
+
 def test_a_still_prediction_has_no_correlation(scorer: ClipScorer, clips: list[Clip]):
     still = dataclasses.replace(clips[0].motion, coefficients=np.zeros_like(clips[0].motion.coefficients))
     row = row_of(scorer, clips[0], still)
@@ -106,6 +119,17 @@ def test_predictions_of_another_length_are_refused(scorer: ClipScorer, clips: li
         scorer.samples(clips[0], [short], system="mine")
 
 
-def test_a_rig_without_regions_is_refused(rig: Rig):
-    with pytest.raises(EvaluationError, match="0 lip"):
-        ClipScorer(dataclasses.replace(rig, lip_vertices=np.zeros(0, dtype=int)), channel_names=CHANNELS)
+@pytest.mark.parametrize(("field", "region"), [("lip_vertices", "lip"), ("upper_face_vertices", "upper-face")])
+def test_a_rig_without_a_region_is_refused(rig: Rig, field: str, region: str):
+    with pytest.raises(EvaluationError, match=f"'tetrahedron' has 0 {region} vertices"):
+        ClipScorer(dataclasses.replace(rig, **{field: np.zeros(0, dtype=int)}), channel_names=CHANNELS)
+
+
+def test_a_rig_whose_lips_nothing_moves_is_refused_instead_of_praising_every_talker(rig: Rig):
+    with pytest.raises(EvaluationError, match="has 2 lip vertices and the corpus' channels move none"):
+        ClipScorer(rig, channel_names=CHANNELS, missing_channels=("jawOpen", "mouthFunnel"))
+
+
+def test_a_corpus_without_upper_face_channels_is_refused(rig: Rig):
+    with pytest.raises(EvaluationError, match="the corpus has 0 upper-face channels"):
+        ClipScorer(rig, channel_names=("jawOpen", "mouthFunnel"))

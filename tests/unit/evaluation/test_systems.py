@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -27,7 +29,14 @@ def test_a_system_shows_the_settings_and_sizes_of_its_bundle(bundle: Bundle):
     system = BundleSystem(bundle=bundle, name="talker")
     assert (system.num_steps, system.temperature, system.is_stochastic) == (2, 1.0, True)
     assert (system.parameters, system.file_bytes) == (bundle.parameters, bundle.file_bytes)
+    assert str(system.device) == "cpu"
     assert not BundleSystem(bundle=bundle, name="talker", num_steps=5, temperature=0.0).is_stochastic
+
+
+def test_training_steps_come_from_the_card(bundle: Bundle):
+    trained = dataclasses.replace(bundle, card={"training": {"num_steps": 30}})
+    assert BundleSystem(bundle=trained, name="talker").training_steps == 30
+    assert BundleSystem(bundle=dataclasses.replace(bundle, card={}), name="talker").training_steps is None
 
 
 def test_the_real_time_factor_is_timed_after_one_warm_up_run():
@@ -36,6 +45,7 @@ def test_the_real_time_factor_is_timed_after_one_warm_up_run():
     assert len(calls) == 4
     assert 0.0 < latency.rtf_min <= latency.rtf <= latency.rtf_max
     assert latency.threads >= 1
+    assert latency.device == "cpu"
 
 
 def test_nothing_to_time_is_refused():
