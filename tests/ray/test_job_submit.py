@@ -7,6 +7,8 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -46,30 +48,25 @@ def head_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         "--ray-client-server-port", str(client), "--object-store-memory", str(128 * 1024 * 1024),
         "--temp-dir", str(tmp_path_factory.mktemp("r")),
     ]  # fmt: skip
-    with subprocess.Popen(
-        command,
-        env=os.environ | CLUSTER,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    ) as node:
+    log = tmp_path_factory.mktemp("head") / "log"
+    with log.open("w") as stream:
+        node = subprocess.Popen(
+            command, env=os.environ | CLUSTER, stdout=stream, stderr=subprocess.STDOUT, start_new_session=True
+        )
+    try:
+        deadline = time.monotonic() + 120
+        while "Ray runtime started" not in log.read_text(encoding="utf-8"):
+            assert node.poll() is None, log.read_text(encoding="utf-8")
+            assert time.monotonic() < deadline, log.read_text(encoding="utf-8")
+            threading.Event().wait(0.1)
+        yield f"http://127.0.0.1:{dashboard}"
+    finally:
+        node.terminate()
         try:
-            assert node.stdout is not None
-            lines = []
-            for line in node.stdout:
-                lines.append(line)
-                if "--block" in line or "Ray runtime started" in line:
-                    break
-            assert node.poll() is None, "".join(lines)
-            yield f"http://127.0.0.1:{dashboard}"
+            node.wait(timeout=60)
         finally:
-            os.killpg(node.pid, signal.SIGTERM)
-            try:
-                node.communicate(timeout=30)
-            finally:
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(node.pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(node.pid, signal.SIGKILL)
 
 
 def test_the_main_job_runs_when_it_is_submitted_to_a_cluster(head_node, tmp_path):

@@ -44,13 +44,13 @@ QUICK = OrchestrationConfig(health_check_interval_s=0.2)
 
 
 def without_dropout(config: TrainingConfig) -> TrainingConfig:
-    """Dropout masks are drawn per rank, so they are the one thing that a split over ranks changes."""
+    """Dropout masks are drawn per rank: what a split over ranks changes. Rounding must not hide the rest."""
     talker = dataclasses.replace(
         config.talker,
         encoder=dataclasses.replace(config.talker.encoder, dropout=0.0),
         denoiser=dataclasses.replace(config.talker.denoiser, dropout=0.0),
     )
-    return dataclasses.replace(config, talker=talker)
+    return dataclasses.replace(config, talker=talker, precision="float32")
 
 
 def differences(one: Talker, other: Talker) -> list[str]:
@@ -152,7 +152,7 @@ def test_two_ranks_learn_what_one_rank_learns(tiny_corpus, tmp_path):
         runs[num_workers] = talker.state_dict(), rows(folder)
     for one, two in zip(runs[1][1], runs[2][1], strict=True):
         losses = {name: value for name, value in one.items() if "/loss" in name}
-        assert {name: two[name] for name in losses} == pytest.approx(losses, rel=1e-3, abs=1e-5)
+        assert {name: two[name] for name in losses} == pytest.approx(losses, rel=1e-4, abs=1e-6)
     # Adam divides by the gradient's size: where the true gradient is 0 (the biases of attention keys) it turns rounding
     # into steps. A step is 1e-3 at most, so a tenth of one separates rounding from another batch.
     for name, tensor in runs[2][0].items():

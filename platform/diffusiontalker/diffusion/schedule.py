@@ -19,17 +19,10 @@ _SMALLEST_ALPHA = 1e-4
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class DiffusionConfig:
-    """What the denoiser predicts and how it is sampled by default."""
+    """What the denoiser predicts."""
 
     prediction: PredictionType = "clean"
     """Output of the network: the clean motion (the paper's choice), the noise, or v = alpha e - sigma x."""
-    num_steps: int = 16
-    """DDIM steps of the teacher; a power of two, so that distillation can halve it."""
-
-    def __post_init__(self) -> None:
-        """Checks the step count."""
-        if self.num_steps < 1 or self.num_steps & (self.num_steps - 1):
-            raise ValueError(f"num_steps is {self.num_steps}, expected a power of two (1, 2, 4, 8, 16 ...)")
 
 
 def alpha_sigma(time: Float[Tensor, " batch"]) -> tuple[Float[Tensor, "batch 1 1"], Float[Tensor, "batch 1 1"]]:

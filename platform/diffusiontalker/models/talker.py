@@ -29,7 +29,7 @@ class TalkerConfig:
     denoiser: DenoiserConfig = dataclasses.field(default_factory=DenoiserConfig)
     """Motion denoiser."""
     diffusion: DiffusionConfig = dataclasses.field(default_factory=DiffusionConfig)
-    """Prediction type and default steps."""
+    """Prediction type."""
 
 
 class ChannelStatistics(nn.Module):
