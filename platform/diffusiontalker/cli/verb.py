@@ -1,5 +1,6 @@
 """What all verbs share: the protocol of a command, output for people, progress on long work."""
 
+import abc
 import contextlib
 import dataclasses
 from collections.abc import Callable, Iterator
@@ -19,19 +20,19 @@ class UsageError(ValueError):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Verb:
+class Verb(abc.ABC):
     """A parsed command line; its docstring is the help, its fields are the flags."""
 
     debug: bool = False
     """Show the traceback of an error (or set DIFFUSIONTALKER_DEBUG=1)."""
 
+    @abc.abstractmethod
     def run(self) -> None:
         """Does the work and says what it did.
 
         Raises:
             ValueError: one of the package's own types, for input that cannot be used.
         """
-        raise NotImplementedError(type(self).__name__)
 
 
 def flags(verb: Verb, config: type) -> dict[str, Any]:

@@ -110,15 +110,16 @@ class RunFolder:
         folder = cls(root=root.expanduser().resolve())
         if not folder.config.is_file():
             raise ArtefactError(f"{root} holds no run to resume (no config.yaml); start it without --resume")
-        before, now = to_plain(load_config(type(config), path=folder.config)), to_plain(config)
-        before |= {part: now[part] for part in ("orchestration", "evaluation", "hello") if part in now}
+        stored, now = to_plain(load_config(type(config), path=folder.config)), to_plain(config)
+        before = stored | {part: now[part] for part in ("orchestration", "evaluation", "hello") if part in now}
         if config_digest(from_plain(type(config), before)) != config_digest(config):
             changes = "; ".join(_differences(before, now))
             raise ConfigError(
                 f"{folder.config}: this run was started with another configuration ({changes}); "
                 "resume with the same one, or start a new run with --out"
             )
-        write_yaml(config, folder.config)
+        if stored != now:
+            write_yaml(config, folder.config)
         return folder
 
     def discard_if_nothing_was_made(self) -> None:

@@ -83,7 +83,6 @@ def train(
     device: torch.device | None = None,
     resume_from: Path | None = None,
     on_checkpoint: CheckpointCallback | None = None,
-    on_progress: Callable[[int, dict[str, float]], None] | None = None,
     telemetry: Telemetry | None = None,
 ) -> Talker:
     """Trains a talker and returns it with its averaged weights, in eval mode. Call on every rank.
@@ -95,7 +94,6 @@ def train(
         device: where to compute; default CPU.
         resume_from: folder of a checkpoint.
         on_checkpoint: receives a temporary folder with the training state, and the newest metrics.
-        on_progress: called every `log_every` steps with (steps done, metrics), on every rank.
         telemetry: sink of the main rank.
 
     Raises:
@@ -128,7 +126,7 @@ def train(
     validation = None
     if "validation" in corpus.info.splits:
         validation = window_source(config, corpus, talker, split="validation")
-    started, metrics = time.perf_counter(), dict[str, float]()
+    metrics = dict[str, float]()
     for step in range(first_step, config.num_steps):
         data_started = time.perf_counter()
         batch = training_batch(source, config, step=step, ranks=ranks).to(device)
@@ -149,8 +147,6 @@ def train(
             metrics |= validate(average, validation, config, device=device)
         if done % config.log_every == 0 or is_checkpoint:
             telemetry.log(done, metrics)
-            if on_progress is not None:
-                on_progress(done, metrics | {"seconds": time.perf_counter() - started, "first_step": first_step})
         if is_checkpoint and on_checkpoint is not None:
             state = TrainingState(
                 step=done,

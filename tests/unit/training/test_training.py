@@ -70,10 +70,10 @@ def test_two_ranks_equal_one_rank(corpus, tmp_path):
     assert_same_weights(alone.state_dict(), first, atol=2e-4, rtol=2e-3)
 
 
-def test_training_learns_the_jaw_from_the_sound(corpus):
-    losses = []
-    config = tiny.tiny_training(num_steps=60, log_every=10)
-    train(config, corpus, on_progress=lambda step, metrics: losses.append(metrics["train/loss_motion"]))
+def test_training_learns_the_jaw_from_the_sound(corpus, tmp_path):
+    train(tiny.tiny_training(num_steps=60, log_every=10), corpus, telemetry=FileTelemetry(tmp_path))
+    lines = (tmp_path / "metrics.jsonl").read_text().splitlines()
+    losses = [json.loads(line)["train/loss_motion"] for line in lines]
     assert np.mean(losses[-2:]) < 0.6 * losses[0]
 
 
