@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import tyro
+import tyro.conf
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
@@ -54,7 +55,7 @@ def load_config(
     if not overrides:
         return default
     try:
-        return tyro.cli(cls, default=default, args=list(overrides), prog=program)
+        return tyro.cli(cls, default=default, args=list(overrides), prog=program, config=(tyro.conf.AvoidSubcommands,))
     except ValueError as error:
         raise ConfigError(f"flags {' '.join(overrides)}: {error}") from None
 
