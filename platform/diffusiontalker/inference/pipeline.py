@@ -194,13 +194,13 @@ def speech_features(
     if context is None or total <= WINDOW_S * SPEECH_FPS:
         return talker.encode(waveforms, lengths)[0]
     hop = SAMPLE_RATE_HZ // SPEECH_FPS
-    pieces = []
+    features = waveforms.new_empty(len(waveforms), total, talker.encoder.feature_dim)
     for inner, outer in _windows(total, rate=SPEECH_FPS, context=context):
         start = outer.start * hop
         piece = waveforms[:, start : outer.stop * hop]
         encoded = talker.encoder(piece, (lengths - start).clamp(0, piece.shape[1]))
-        pieces.append(encoded[:, inner.start - outer.start : inner.stop - outer.start])
-    return talker.hold_last(torch.cat(pieces, dim=1), _speech_lengths(lengths))[0]
+        features[:, inner] = encoded[:, inner.start - outer.start : inner.stop - outer.start]
+    return talker.hold_last(features, _speech_lengths(lengths))[0]
 
 
 def _windows(total: int, *, rate: float, context: Context) -> Iterator[tuple[slice, slice]]:

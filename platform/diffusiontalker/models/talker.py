@@ -111,7 +111,7 @@ class Talker(nn.Module):
             lengths: speech frames inside each clip.
         """
         index = torch.minimum(torch.arange(features.shape[1], device=features.device), lengths[:, None] - 1)
-        held = features.gather(1, index[..., None].expand(-1, -1, features.shape[2]))
+        held = features[torch.arange(len(features), device=features.device)[:, None], index]
         return held, frame_mask(lengths, features.shape[1])
 
     def to_motion_rate(

