@@ -16,7 +16,7 @@ import tyro
 
 from diffusiontalker import __version__
 from diffusiontalker.cli.animation import Animate, Enroll, ListVoices
-from diffusiontalker.cli.corpora import ImportCorpus, InspectCorpus, SynthesizeCorpus
+from diffusiontalker.cli.corpora import ImportCorpus, InspectCorpus, LabelCorpus, SynthesizeCorpus
 from diffusiontalker.cli.reports import Evaluate
 from diffusiontalker.cli.verb import UsageError, Verb
 
@@ -40,7 +40,12 @@ VERBS: dict[str, type[Verb] | Group] = {
     "voices": Group(summary="Stored voices.", verbs={"list": ListVoices}),
     "corpus": Group(
         summary="Corpora: paired speech and motion to train on.",
-        verbs={"import": ImportCorpus, "synthesize": SynthesizeCorpus, "inspect": InspectCorpus},
+        verbs={
+            "import": ImportCorpus,
+            "synthesize": SynthesizeCorpus,
+            "label": LabelCorpus,
+            "inspect": InspectCorpus,
+        },
     ),
     "evaluate": Evaluate,
 }

@@ -1,4 +1,4 @@
-"""`corpus import`, `corpus synthesize` and `corpus inspect`."""
+"""`corpus import`, `corpus synthesize`, `corpus label` and `corpus inspect`."""
 
 import dataclasses
 import itertools
@@ -90,6 +90,46 @@ class SynthesizeCorpus(Verb):
         say(
             f"wrote {self.out}: {info.num_clips} clips, {info.seconds / 60:.1f} min at {info.motion_fps:g} fps "
             f"({splits}); {len(info.speakers)} speakers, emotions {', '.join(info.emotions)}"
+        )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LabelCorpus(Verb):
+    """Makes a corpus of speech without faces: a trained talker, the teacher, animates it.
+
+    A student that is distilled from the teacher learns from such a corpus too, and any clean speech will do: wav, flac,
+    ogg or mp3, subfolders included. Keep one folder per speaker, as a folder counts as one. Long files are cut in
+    pauses into pieces of up to 12 s; files shorter than 1 s are left out. Never measure a talker on this corpus: its
+    faces are guesses.
+
+    Examples:
+        diffusiontalker corpus label audiobooks --bundle runs/teacher/bundle --out corpora/audiobooks
+        diffusiontalker corpus label audiobooks --bundle runs/teacher/bundle --out corpora/second_take --seed 1
+    """
+
+    folder: Positional[Path]
+    """Folder of audio files."""
+    bundle: Path
+    """Folder of the trained talker that animates them."""
+    out: str
+    """Where the corpus goes: a folder or URL that does not exist yet."""
+    seed: int = 0
+    """Another seed gives another take of every piece."""
+    device: str = "cpu"
+    """Where to compute: cpu, cuda, cuda:1 ..."""
+
+    def run(self) -> None:
+        """Animates piece by piece and prints how much there is."""
+        from diffusiontalker.data import SpeechFolder
+        from diffusiontalker.inference import load_bundle, pseudo_label
+
+        recordings = SpeechFolder(path=self.folder)
+        bundle = load_bundle(self.bundle, device=self.device)
+        with progress(f"animating {self.folder}") as report_progress:
+            info = pseudo_label(bundle, recordings, self.out, seed=self.seed, on_progress=report_progress)
+        say(
+            f"wrote {self.out}: {info.num_clips} pieces, {info.seconds / 60:.1f} min at {info.motion_fps:g} fps from "
+            f"{len(recordings.files)} files; speakers {', '.join(info.speakers)}"
         )
 
 

@@ -5,18 +5,25 @@ Knows nothing about models or losses.
 
 from diffusiontalker.data.clip import SPLITS, Clip, CorpusError
 from diffusiontalker.data.collate import Batch, collate
-from diffusiontalker.data.corpus import Corpus, CorpusInfo
+from diffusiontalker.data.corpus import TEACHER_GENERATOR, Corpus, CorpusInfo
 from diffusiontalker.data.corpus_writer import CorpusWriter, write_corpus
 from diffusiontalker.data.folder_corpus import ImportConfig, ImportReport, import_folder_corpus
 from diffusiontalker.data.inspect import CorpusSummary, inspect_corpus, loudness_db
-from diffusiontalker.data.normalize import channel_statistics
+from diffusiontalker.data.normalize import MIN_SCALE, channel_statistics
+from diffusiontalker.data.speech_folder import (
+    SpeechFolder,
+    SpeechPiece,
+    cut_at_quiet,
+)
 from diffusiontalker.data.synthetic import EMOTIONS, SPEAKER_NAMES, SyntheticCorpusConfig, speak, synthesize_corpus
 from diffusiontalker.data.windows import Window, WindowConfig, WindowSource
 
 __all__ = [
     "EMOTIONS",
+    "MIN_SCALE",
     "SPEAKER_NAMES",
     "SPLITS",
+    "TEACHER_GENERATOR",
     "Batch",
     "Clip",
     "Corpus",
@@ -26,12 +33,15 @@ __all__ = [
     "CorpusWriter",
     "ImportConfig",
     "ImportReport",
+    "SpeechFolder",
+    "SpeechPiece",
     "SyntheticCorpusConfig",
     "Window",
     "WindowConfig",
     "WindowSource",
     "channel_statistics",
     "collate",
+    "cut_at_quiet",
     "import_folder_corpus",
     "inspect_corpus",
     "loudness_db",

@@ -6,6 +6,7 @@ reference, reference_lengths   the same for the personalizer's crop
 motion      (batch, frames, channels), zero beyond each window
 frames      (batch,)  motion frames inside
 speaker, emotion   (batch,) indices, -1: unknown
+is_recorded (batch,) bool: the motion was recorded, not made up by a teacher
 seeds       (batch,)  one per window
 """
 
@@ -31,6 +32,7 @@ class Batch:
     frames: Tensor
     speaker: Tensor
     emotion: Tensor
+    is_recorded: Tensor
     seeds: Tensor
 
     def to(self, device: torch.device) -> "Batch":
@@ -53,6 +55,7 @@ def collate(windows: Sequence[Window]) -> Batch:
         frames=frames,
         speaker=torch.tensor([window.speaker for window in windows]),
         emotion=torch.tensor([window.emotion for window in windows]),
+        is_recorded=torch.tensor([window.is_recorded for window in windows]),
         seeds=torch.tensor([window.seed for window in windows]),
     )
 

@@ -25,6 +25,8 @@ from diffusiontalker.face.motion import MotionClip, MotionError
 INDEX_NAME = "corpus.json"
 FORMAT = "diffusiontalker-corpus"
 VERSION = 1
+TEACHER_GENERATOR = "teacher"
+"""`source["generator"]` of a corpus whose motion a teacher made."""
 
 _ANY_LENGTH = AudioLimits(min_seconds=0.0)
 _READ_CLIPS = 16
@@ -68,6 +70,11 @@ class CorpusInfo:
     """The Parquet files."""
     source: dict[str, Any]
     """Where the clips come from: importer or generator, its settings, licence; free form."""
+
+    @property
+    def is_pseudo_labelled(self) -> bool:
+        """Whether a teacher made up the motion, so that it is no truth to measure or to learn from directly."""
+        return self.source.get("generator") == TEACHER_GENERATOR
 
 
 class Corpus:

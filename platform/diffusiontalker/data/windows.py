@@ -4,7 +4,7 @@ Sound enters either as a waveform (16 kHz) or, for a frozen encoder, as its prec
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 from jaxtyping import Float
@@ -51,6 +51,8 @@ class Window:
     """Index of the speaker."""
     emotion: int
     """Index of the emotion."""
+    is_recorded: bool
+    """Whether the motion was recorded; False: a teacher made it up (pseudo-label)."""
     seed: int
     """Seed of the random choices that the objective makes for this example."""
 
@@ -65,6 +67,7 @@ class WindowSource:
         config: lengths.
         augment: augmentation; None: none at all (validation).
         features: (speech_frames, features) per clip_id when the encoder is frozen; sound is then not augmented.
+        pseudo_labelled: ids of clips whose motion a teacher made up.
     """
 
     def __init__(
@@ -76,8 +79,10 @@ class WindowSource:
         config: WindowConfig,
         augment: AugmentConfig | None,
         features: dict[str, np.ndarray] | None = None,
+        pseudo_labelled: Collection[str] = (),
     ) -> None:
         self._clips, self._config, self._augment, self._features = list(clips), config, augment, features
+        self._pseudo_labelled = frozenset(pseudo_labelled)
         self._speaker_index = {name: index for index, name in enumerate(speakers)}
         self._emotion_index = {name: index for index, name in enumerate(emotions)}
         self._mirror = mirror_columns(clips[0].motion.channel_names) if clips else None
@@ -116,6 +121,7 @@ class WindowSource:
             reference=self._reference(index, generator),
             speaker=self._speaker_index.get(clip.speaker, -1),
             emotion=self._emotion_index.get(clip.emotion, -1),
+            is_recorded=clip.clip_id not in self._pseudo_labelled,
             seed=int(generator.integers(0, 2**62)),
         )
 

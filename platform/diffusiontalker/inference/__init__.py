@@ -1,14 +1,16 @@
 """From a trained talker to animation: bundles, one-shot animation, enrolled voices. Runs with torch alone."""
 
-from diffusiontalker.inference.bundle import Bundle, BundleError, SamplingConfig, load_bundle, save_bundle
+from diffusiontalker.inference.bundle import Bundle, BundleError, Precision, SamplingConfig, load_bundle, save_bundle
 from diffusiontalker.inference.enrollment import enroll
 from diffusiontalker.inference.pipeline import AnimationError, Style, animate, animate_batch, embed
+from diffusiontalker.inference.pseudo_labels import piece_seed, pseudo_label
 from diffusiontalker.inference.voices import Voice, VoiceError, VoiceStore, blend, read_voice, write_voice
 
 __all__ = [
     "AnimationError",
     "Bundle",
     "BundleError",
+    "Precision",
     "SamplingConfig",
     "Style",
     "Voice",
@@ -20,6 +22,8 @@ __all__ = [
     "embed",
     "enroll",
     "load_bundle",
+    "piece_seed",
+    "pseudo_label",
     "read_voice",
     "save_bundle",
     "write_voice",

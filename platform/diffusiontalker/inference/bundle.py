@@ -1,7 +1,7 @@
 """The bundle: a folder that holds everything needed to animate, and the proof that it is whole.
 
-    config.json               format, network configuration, names, frame rate, sampling defaults
-    model.safetensors         weights
+    config.json               format, network configuration, names, frame rate, sampling defaults, precision
+    model.safetensors         weights, float32 or float16
     prototypes.safetensors    identity and emotion prototypes, one row per name in config.json
     statistics.json           mean and scale of every motion channel, by name
     card.json, README.md      the model card, for programs and for people
@@ -10,11 +10,12 @@
 Knows nothing about how a bundle is used.
 """
 
+import copy
 import dataclasses
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import safetensors
 import safetensors.torch
@@ -27,6 +28,8 @@ from diffusiontalker.models import Talker, TalkerConfig
 FORMAT = "diffusiontalker-bundle"
 VERSION = 1
 MANIFEST_NAME = "manifest.json"
+
+Precision = Literal["float32", "float16"]
 
 _PROTOTYPES = ("personalizer.identity_prototypes", "personalizer.emotion_prototypes")
 _STATISTICS = ("statistics.mean", "statistics.scale")
@@ -69,6 +72,7 @@ class _BundleConfig:
     channel_names: tuple[str, ...]
     motion_fps: float
     sampling: SamplingConfig
+    precision: Precision = "float32"  # what bundles without this key hold
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -93,24 +97,28 @@ class Bundle:
     """A talker ready to animate, with its sampling defaults and its model card.
 
     Raises:
-        BundleError: when the talker is in training mode or a weight is NaN or infinite.
+        BundleError: when the talker is in training mode, or a weight is NaN, infinite or beyond what `precision` holds.
     """
 
     talker: Talker
-    """The network, in eval mode."""
+    """The network, in eval mode; with precision float16 a copy whose weights are rounded to what is stored."""
     sampling: SamplingConfig = dataclasses.field(default_factory=SamplingConfig)
     """Defaults of every animation."""
     card: dict[str, Any] = dataclasses.field(default_factory=dict)
     """Model card, plain JSON data; `inference.model_card` names the keys that appear in the README."""
+    precision: Precision = "float32"
+    """How weights and prototypes are stored; float16 halves them. Change it with an empty `digest`, 0 `file_bytes`."""
     digest: str = ""
     """SHA-256 over configuration, weights, prototypes and statistics (not the card); computed when empty."""
     file_bytes: int = 0
     """Bytes of the files that animation needs; computed when 0."""
 
     def __post_init__(self) -> None:
-        """Computes digest and size of a bundle that was not loaded."""
+        """Rounds the talker to the precision; computes digest and size of a bundle that was not loaded."""
         if self.talker.training:
             raise BundleError("the talker is in training mode, a bundle animates: call talker.eval() first")
+        if self.precision == "float16":
+            object.__setattr__(self, "talker", _rounded_to_half(self.talker))
         if not self.digest:
             contents = _model_contents(self)
             digests = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
@@ -188,6 +196,7 @@ def load_bundle(path: Path | str, *, device: torch.device | str = "cpu") -> Bund
         talker=talker.eval().requires_grad_(False),
         sampling=config.sampling,
         card=_read_json(path / "card.json"),
+        precision=config.precision,
         digest=_digest({name: entries[name].sha256 for name in _MODEL_FILES}),
         file_bytes=sum(entries[name].bytes for name in _MODEL_FILES),
     )
@@ -200,8 +209,10 @@ def _model_contents(bundle: Bundle) -> dict[str, bytes]:
     for name, tensor in state.items():
         if not torch.isfinite(tensor).all():
             raise BundleError(f"weight '{name}' holds NaN or infinite values: the training diverged; do not deploy it")
-    prototypes = {name.removeprefix("personalizer."): state.pop(name) for name in _PROTOTYPES}
     mean, scale = (state.pop(name).tolist() for name in _STATISTICS)
+    if bundle.precision == "float16":
+        state = {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in state.items()}
+    prototypes = {name.removeprefix("personalizer."): state.pop(name) for name in _PROTOTYPES}
     config = _BundleConfig(
         talker=talker.config,
         speakers=talker.speakers,
@@ -209,6 +220,7 @@ def _model_contents(bundle: Bundle) -> dict[str, bytes]:
         channel_names=talker.channel_names,
         motion_fps=talker.motion_fps,
         sampling=bundle.sampling,
+        precision=bundle.precision,
     )
     statistics = {name: {"mean": mean[index], "scale": scale[index]} for index, name in enumerate(talker.channel_names)}
     return {
@@ -219,11 +231,35 @@ def _model_contents(bundle: Bundle) -> dict[str, bytes]:
     }
 
 
+def _rounded_to_half(talker: Talker) -> Talker:
+    """The talker as float16 stores it, statistics untouched: itself where nothing changes, else a copy."""
+    limit = torch.finfo(torch.float16).max
+    for name, tensor in _weights(talker).items():
+        largest = tensor.abs().max().item() if tensor.numel() else 0.0
+        if limit < largest < float("inf"):
+            raise BundleError(
+                f"weight '{name}' reaches {largest:.6g}, float16 holds at most {limit:g}; store it as 'float32'"
+            )
+    if all(torch.equal(tensor, tensor.half().to(tensor.dtype)) for tensor in _weights(talker).values()):
+        return talker
+    talker = copy.deepcopy(talker)
+    for tensor in _weights(talker).values():
+        tensor.copy_(tensor.half())
+    return talker
+
+
+def _weights(talker: Talker) -> dict[str, torch.Tensor]:
+    """The floating-point tensors that `precision` is about."""
+    state = talker.state_dict().items()
+    return {name: tensor for name, tensor in state if tensor.is_floating_point() and name not in _STATISTICS}
+
+
 def _facts(bundle: Bundle) -> dict[str, Any]:
     talker = bundle.talker
     return {
         "parameters": f"{bundle.parameters:,}",
-        "size": f"{bundle.file_bytes / 1e6:.1f} MB",
+        "precision": f"{bundle.precision} as stored, float32 in computing",
+        "size": f"{bundle.file_bytes / 1e6:.1f} MB ({bundle.precision} as stored)",
         "speech encoder": talker.config.encoder.family,
         "motion": f"{len(talker.channel_names)} channels at {bundle.motion_fps:g} fps",
         "speakers": ", ".join(talker.speakers),

@@ -2,7 +2,9 @@
 
 from diffusiontalker.models.blocks import Context, ConvBlock, conv_blocks, frame_mask, total_context
 from diffusiontalker.models.denoiser import Denoiser, DenoiserConfig
+from diffusiontalker.models.motion_encoder import MotionEncoder, StyleEncoder
 from diffusiontalker.models.personalizer import AttentiveStatistics, Personalizer, PersonalizerConfig
+from diffusiontalker.models.presets import STUDENT_SIZES
 from diffusiontalker.models.speech_encoder import (
     HuggingFaceEncoder,
     LogMelEncoder,
@@ -13,6 +15,7 @@ from diffusiontalker.models.speech_encoder import (
 from diffusiontalker.models.talker import ChannelStatistics, Talker, TalkerConfig
 
 __all__ = [
+    "STUDENT_SIZES",
     "AttentiveStatistics",
     "ChannelStatistics",
     "Context",
@@ -21,10 +24,12 @@ __all__ = [
     "DenoiserConfig",
     "HuggingFaceEncoder",
     "LogMelEncoder",
+    "MotionEncoder",
     "Personalizer",
     "PersonalizerConfig",
     "SpeechEncoder",
     "SpeechEncoderConfig",
+    "StyleEncoder",
     "Talker",
     "TalkerConfig",
     "build_speech_encoder",

@@ -20,7 +20,7 @@ from diffusiontalker.config import ConfigError, from_plain, to_plain
 from diffusiontalker.data import Corpus
 from diffusiontalker.models import Talker
 from diffusiontalker.orchestration.cluster import absolute_uri, ray_cluster
-from diffusiontalker.orchestration.progress import QueueTelemetry, TrainingMonitor
+from diffusiontalker.orchestration.progress import QueueTelemetry, Span, TrainingMonitor
 from diffusiontalker.training import (
     FileTelemetry,
     NoTelemetry,
@@ -72,6 +72,7 @@ def train_on_ray(
     storage_uri: str | Path,
     telemetry_folder: Path,
     orchestration: OrchestrationConfig | None = None,
+    span: Span | None = None,
 ) -> Talker:
     """Trains a talker on Ray and returns it with its averaged weights, in eval mode.
 
@@ -85,6 +86,7 @@ def train_on_ray(
         storage_uri: a path or URL that every node can write.
         telemetry_folder: gets `metrics.jsonl` and `tensorboard/` on this machine.
         orchestration: workers, retries, storage.
+        span: how this training is called, and counted, in a longer job; by default it is the whole job.
 
     Raises:
         ConfigError: when the batch does not divide by the workers.
@@ -100,7 +102,9 @@ def train_on_ray(
     corpus = Corpus.open(absolute_uri(corpus_uri))
     with (
         ray_cluster(num_cpus=orchestration.num_workers * orchestration.cpus_per_worker),
-        TrainingMonitor(FileTelemetry(telemetry_folder), title=run_name, num_steps=training.num_steps) as monitor,
+        TrainingMonitor(
+            FileTelemetry(telemetry_folder), span=span or Span(title=run_name), num_steps=training.num_steps
+        ) as monitor,
     ):
         trainer = ray.train.torch.TorchTrainer(
             _train_worker,
@@ -168,7 +172,7 @@ def _trained_talker(checkpoint: ray.train.Checkpoint | None, training: TrainingC
         raise RuntimeError("the training ended without a checkpoint: no worker reported its last step")
     with checkpoint.as_directory() as folder:
         state = load_state(Path(folder), run_digest=run_digest(training, corpus))
-    talker = build_talker(training.talker, corpus)
+    talker = build_talker(training, corpus)
     talker.load_state_dict(state.ema)
     return talker.eval().requires_grad_(False)
 

@@ -1,8 +1,15 @@
 """Training in plain torch, one process per rank, without Ray: objectives, loop, optimizer, checkpoints, telemetry."""
 
+from diffusiontalker.training.build import build_objective, build_talker, student_of, window_source
 from diffusiontalker.training.checkpoint import CheckpointError, TrainingState, load_state, save_state
-from diffusiontalker.training.loop import TrainingConfig, build_talker, run_digest, train, training_batch, validate
-from diffusiontalker.training.objectives import TeacherObjective, TeacherObjectiveConfig
+from diffusiontalker.training.loop import TrainingConfig, run_digest, train, training_batch, validate
+from diffusiontalker.training.objectives import (
+    ConditioningConfig,
+    DistillationObjective,
+    DistillationObjectiveConfig,
+    TeacherObjective,
+    TeacherObjectiveConfig,
+)
 from diffusiontalker.training.optim import OptimizerConfig, build_optimizer, learning_rate, update_ema
 from diffusiontalker.training.ranks import Ranks
 from diffusiontalker.training.speech_features import clip_features, precompute_features
@@ -10,6 +17,9 @@ from diffusiontalker.training.telemetry import FileTelemetry, NoTelemetry, Telem
 
 __all__ = [
     "CheckpointError",
+    "ConditioningConfig",
+    "DistillationObjective",
+    "DistillationObjectiveConfig",
     "FileTelemetry",
     "NoTelemetry",
     "OptimizerConfig",
@@ -19,6 +29,7 @@ __all__ = [
     "Telemetry",
     "TrainingConfig",
     "TrainingState",
+    "build_objective",
     "build_optimizer",
     "build_talker",
     "clip_features",
@@ -27,8 +38,10 @@ __all__ = [
     "precompute_features",
     "run_digest",
     "save_state",
+    "student_of",
     "train",
     "training_batch",
     "update_ema",
     "validate",
+    "window_source",
 ]

@@ -28,9 +28,9 @@ class TrainingState:
     run_digest: str
     """Digest of the resolved training config and the corpus, see `loop.run_digest`."""
     model: dict[str, Tensor]
-    """Current weights."""
+    """Current weights of the objective: the talker's, and those of networks that only judge it."""
     ema: dict[str, Tensor]
-    """Averaged weights."""
+    """Averaged weights of the talker."""
     optimizer: dict[str, Any]
     """Optimizer state."""
 

@@ -22,13 +22,13 @@ from torch.nn.parallel import DistributedDataParallel
 
 from diffusiontalker.audio import AugmentConfig
 from diffusiontalker.config import config_digest
-from diffusiontalker.data import Batch, Corpus, WindowConfig, WindowSource, channel_statistics, collate
+from diffusiontalker.data import Batch, Corpus, WindowConfig, WindowSource, collate
 from diffusiontalker.models import Talker, TalkerConfig
+from diffusiontalker.training.build import Objective, build_objective, build_talker, window_source
 from diffusiontalker.training.checkpoint import TrainingState, load_state, restore, save_state
-from diffusiontalker.training.objectives import TeacherObjective, TeacherObjectiveConfig
+from diffusiontalker.training.objectives import DistillationObjectiveConfig, TeacherObjectiveConfig
 from diffusiontalker.training.optim import OptimizerConfig, build_optimizer, learning_rate, update_ema
 from diffusiontalker.training.ranks import Ranks
-from diffusiontalker.training.speech_features import precompute_features
 from diffusiontalker.training.telemetry import NoTelemetry, Telemetry
 
 _LOG = logging.getLogger(__name__)
@@ -43,7 +43,9 @@ class TrainingConfig:
 
     talker: TalkerConfig = dataclasses.field(default_factory=TalkerConfig)
     """The network."""
-    objective: TeacherObjectiveConfig = dataclasses.field(default_factory=TeacherObjectiveConfig)
+    objective: TeacherObjectiveConfig | DistillationObjectiveConfig = dataclasses.field(
+        default_factory=TeacherObjectiveConfig
+    )
     """What is minimized."""
     optimizer: OptimizerConfig = dataclasses.field(default_factory=OptimizerConfig)
     """How it is minimized."""
@@ -51,6 +53,10 @@ class TrainingConfig:
     """How clips are cut."""
     augment: AugmentConfig = dataclasses.field(default_factory=AugmentConfig)
     """How sound and face are varied."""
+    start_from: str = ""
+    """Folder of a bundle of the same network whose weights training starts from; empty: random weights."""
+    extra_corpora: tuple[str, ...] = ()
+    """Further corpora whose training clips are used too, such as speech labelled by a teacher."""
     num_steps: int = 4000
     """Optimizer steps."""
     batch_size: int = 64
@@ -107,17 +113,19 @@ def train(
     telemetry = telemetry or NoTelemetry()
     digest = run_digest(config, corpus)
     torch.manual_seed(config.seed)
-    talker = build_talker(config.talker, corpus).to(device)
+    talker = build_talker(config, corpus).to(device)
     average = copy.deepcopy(talker).eval().requires_grad_(False)
     if config.talker.encoder.is_frozen:
         average.encoder = talker.encoder
-    objective = TeacherObjective(talker, config.objective, ranks=ranks)
-    module: nn.Module = DistributedDataParallel(objective) if ranks.world_size > 1 else objective
-    optimizer = build_optimizer(talker, config.optimizer)
+    objective = build_objective(talker, config, ranks=ranks)
+    module: nn.Module = objective
+    if ranks.world_size > 1:
+        module = DistributedDataParallel(objective, find_unused_parameters=objective.leaves_unused)
+    optimizer = build_optimizer(objective, config.optimizer)
     first_step = 0
     if resume_from is not None:
         state = load_state(resume_from, run_digest=digest)
-        restore(talker, state.model)
+        restore(objective, state.model)
         restore(average, state.ema)
         optimizer.load_state_dict(state.optimizer)
         first_step = state.step
@@ -144,14 +152,14 @@ def train(
                 "train/step_seconds": time.perf_counter() - step_started,
             }
         if is_checkpoint and validation is not None:
-            metrics |= validate(average, validation, config, device=device)
+            metrics |= validate(objective.validating(average), validation, config, device=device)
         if done % config.log_every == 0 or is_checkpoint:
             telemetry.log(done, metrics)
         if is_checkpoint and on_checkpoint is not None:
             state = TrainingState(
                 step=done,
                 run_digest=digest,
-                model=talker.state_dict(),
+                model=objective.state_dict(),
                 ema=average.state_dict(),
                 optimizer=optimizer.state_dict(),
             )
@@ -164,29 +172,6 @@ def train(
 def run_digest(config: TrainingConfig, corpus: Corpus) -> str:
     """What a checkpoint belongs to: the resolved config and the contents of the corpus."""
     return f"{config_digest(config)}-{corpus.info.digest[:16]}"
-
-
-def build_talker(config: TalkerConfig, corpus: Corpus) -> Talker:
-    """A fresh talker for a corpus: labels of its training speakers, its emotions, its channel statistics."""
-    speakers, emotions = set[str](), set[str]()
-
-    def observed() -> Iterator:
-        for clip in corpus.clips("train"):
-            speakers.add(clip.speaker)
-            emotions.add(clip.emotion)
-            yield clip
-
-    mean, scale = channel_statistics(observed())
-    talker = Talker(
-        config,
-        speakers=sorted(speakers),
-        emotions=sorted(emotions, key=lambda name: (name != "neutral", name)),
-        channel_names=corpus.info.channel_names,
-        motion_fps=corpus.info.motion_fps,
-    )
-    talker.statistics.mean.copy_(torch.from_numpy(mean))
-    talker.statistics.scale.copy_(torch.from_numpy(scale))
-    return talker
 
 
 def training_batch(source: WindowSource, config: TrainingConfig, *, step: int, ranks: Ranks) -> Batch:
@@ -202,9 +187,10 @@ def training_batch(source: WindowSource, config: TrainingConfig, *, step: int, r
 
 
 @torch.no_grad()
-def validate(talker: Talker, source: WindowSource, config: TrainingConfig, *, device: torch.device) -> dict[str, float]:
+def validate(
+    objective: Objective, source: WindowSource, config: TrainingConfig, *, device: torch.device
+) -> dict[str, float]:
     """Losses of the averaged weights on fixed windows with fixed noise; the same on every rank."""
-    objective = TeacherObjective(talker, dataclasses.replace(config.objective, condition_dropout=0.0)).eval()
     totals: dict[str, float] = {}
     for first in range(0, len(source), config.batch_size):
         indices = range(first, min(first + config.batch_size, len(source)))
@@ -240,26 +226,6 @@ def _step_metrics(losses: dict[str, Tensor], norm: Tensor, *, ranks: Ranks, step
         )
     named = {f"train/{name}": float(value) for name, value in zip(losses, values, strict=True)}
     return named | {"train/gradient_norm": float(norm)}
-
-
-def window_source(config: TrainingConfig, corpus: Corpus, talker: Talker, *, split: str) -> WindowSource:
-    """The windows of a split; augmented for training only, from ready-made features when the encoder is frozen."""
-    clips = corpus.load(split)
-    features = None
-    if config.talker.encoder.is_frozen:
-        cache = None
-        if config.feature_cache is not None:
-            key = f"{config_digest(config.talker.encoder)}-{corpus.info.digest[:16]}-{split}"
-            cache = Path(config.feature_cache) / f"{key}.safetensors"
-        features = precompute_features(talker, clips, cache_path=cache)
-    return WindowSource(
-        clips,
-        speakers=talker.speakers,
-        emotions=talker.emotions,
-        config=config.windows,
-        augment=config.augment if split == "train" else None,
-        features=features,
-    )
 
 
 @contextlib.contextmanager

@@ -118,6 +118,9 @@ def test_corpora_that_are_none_are_named(tmp_path: Path, bundle_path: Path, comm
     nowhere, out = tmp_path / "nowhere", tmp_path / "out"
     assert_refused(command("corpus", "inspect", nowhere), "nowhere: there is no corpus", "corpus import")
     assert_refused(command("corpus", "import", nowhere, "--out", out), "nowhere")
+    assert_refused(
+        command("corpus", "label", nowhere, "--bundle", bundle_path, "--out", out), "nowhere: is no folder", "give the"
+    )
     assert_refused(command("evaluate", "--corpus", nowhere, "--bundle", bundle_path, "--out", out), "no corpus")
     assert not out.exists()
 

@@ -23,6 +23,7 @@ SURFACE = {
     "voices list": "voices",
     "corpus import": "SOURCE max_drift_s max_rejected_fraction motion_fps out range_tolerance strict",
     "corpus synthesize": "emotions motion_fps num_speakers num_unseen_speakers out seed sentences_per_speaker_emotion",
+    "corpus label": "FOLDER bundle device out seed",
     "corpus inspect": "CORPUS plots",
     "evaluate": "bundle corpus device headline_speaker max_clips num_samples out rig splits",
 }
@@ -85,7 +86,7 @@ def test_the_version_is_the_package_version(command: Callable) -> None:
     [
         ([], "a verb is missing (allowed: animate, enroll, voices, corpus, evaluate)"),
         (["anmate"], "'anmate' is no verb; perhaps you meant 'animate'"),
-        (["corpus"], "diffusiontalker corpus: a verb is missing (allowed: import, synthesize, inspect)"),
+        (["corpus"], "diffusiontalker corpus: a verb is missing (allowed: import, synthesize, label, inspect)"),
         (["corpus", "imprt"], "perhaps you meant 'import'"),
         (["corpus", "--version"], "'--version' is no verb"),
     ],

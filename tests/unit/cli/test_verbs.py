@@ -123,6 +123,17 @@ def test_a_folder_is_imported(tmp_path: Path, corpus_path: Path, speech_path: Pa
     assert Corpus.open(out).info.motion_fps == 25.0
 
 
+def test_speech_without_faces_becomes_a_corpus(
+    tmp_path: Path, speech_path: Path, bundle_path: Path, command: Callable
+) -> None:
+    out = tmp_path / "corpus"
+    outcome = command("corpus", "label", speech_path.parent, "--bundle", bundle_path, "--out", out, "--seed", 3)
+    assert (outcome.code, outcome.err) == (0, "")
+    assert f"wrote {out}: 1 pieces, 0.0 min at 30 fps from 1 files; speakers unlabelled" in outcome.out
+    (clip,) = Corpus.open(out).load("train")
+    assert (clip.clip_id, clip.seconds, clip.motion.num_frames) == ("speech.wav", 1.5, 45)
+
+
 def test_evaluate_measures_a_bundle_beside_the_controls(
     tmp_path: Path, corpus_path: Path, bundle_path: Path, command: Callable
 ) -> None:

@@ -14,7 +14,7 @@ from diffusiontalker.orchestration import (
     open_corpus,
 )
 from diffusiontalker.orchestration.main_job import results_table
-from diffusiontalker.orchestration.progress import ProgressLine, clock
+from diffusiontalker.orchestration.progress import ProgressLine, Span, clock
 from diffusiontalker.orchestration.train import run_config, scaling_config
 
 SMALL = SyntheticCorpusConfig(
@@ -85,7 +85,7 @@ def test_durations_are_shown_as_clock_time(seconds, text):
 
 
 def test_the_progress_line_shows_step_loss_and_remaining_time_but_not_every_row(caplog):
-    line = ProgressLine(title="demo", num_steps=10)
+    line = ProgressLine(span=Span(title="demo"), num_steps=10)
     with caplog.at_level(logging.INFO):
         line.update(1, {"train/loss": 0.5})
         line.update(2, {"train/loss": 0.4})

@@ -26,7 +26,8 @@ from diffusiontalker.training import (
     train,
     update_ema,
 )
-from diffusiontalker.training.loop import training_batch, window_source
+from diffusiontalker.training.build import window_source
+from diffusiontalker.training.loop import training_batch
 from diffusiontalker.training.objectives import draw
 
 
@@ -77,10 +78,13 @@ def test_training_learns_the_jaw_from_the_sound(corpus, tmp_path):
     assert np.mean(losses[-2:]) < 0.6 * losses[0]
 
 
-def test_regression_sees_no_noise_and_drops_nothing():
+def test_regression_sees_no_noise_and_drops_nothing(corpus):
     seeds = torch.arange(8)
     sizes = {"frames": 5, "channels": 3, "device": torch.device("cpu")}
-    draws = draw(seeds, config=TeacherObjectiveConfig(kind="regression", noise_levels=1), **sizes)
+    talker = build_talker(tiny.tiny_training(), corpus)
+    objective = TeacherObjective(talker, TeacherObjectiveConfig(kind="regression", noise_levels=1))
+    source = window_source(tiny.tiny_training(), corpus, talker, split="train")
+    draws = objective.draw(training_batch(source, tiny.tiny_training(), step=0, ranks=Ranks()))
     assert (draws.time == 1).all()
     assert not draws.noise.any()
     assert not draws.is_dropped.any()
@@ -96,7 +100,7 @@ def test_random_choices_of_an_example_do_not_depend_on_its_batch():
 
 
 def test_ready_made_features_are_held_beyond_their_end_like_fresh_ones(corpus):
-    talker = build_talker(tiny.tiny_training().talker, corpus)
+    talker = build_talker(tiny.tiny_training(), corpus)
     features = torch.arange(1.0, 7.0).reshape(2, 3, 1)
     held, mask = talker.hold_last(features, torch.tensor([3, 2]))
     assert held[1, :, 0].tolist() == [4.0, 5.0, 5.0]
@@ -126,7 +130,7 @@ def test_precomputed_features_equal_features_on_the_fly(corpus, tmp_path):
 
 def test_a_rank_gets_its_slice_of_the_same_batch(corpus):
     config = tiny.tiny_training()
-    talker = build_talker(config.talker, corpus)
+    talker = build_talker(config, corpus)
     source = window_source(config, corpus, talker, split="train")
     whole = training_batch(source, config, step=5, ranks=Ranks())
     halves = [training_batch(source, config, step=5, ranks=Ranks(rank=rank, world_size=2)) for rank in (0, 1)]
@@ -136,7 +140,7 @@ def test_a_rank_gets_its_slice_of_the_same_batch(corpus):
 
 def test_every_clip_is_seen_once_in_an_epoch(corpus):
     config = tiny.tiny_training(batch_size=8)
-    source = window_source(config, corpus, build_talker(config.talker, corpus), split="train")
+    source = window_source(config, corpus, build_talker(config, corpus), split="train")
     first = training_batch(source, config, step=0, ranks=Ranks())
     assert len(source) == 8
     assert sorted(first.speaker.tolist()) == [0, 0, 0, 0, 1, 1, 1, 1]
@@ -145,7 +149,7 @@ def test_every_clip_is_seen_once_in_an_epoch(corpus):
 def test_motion_loss_gives_the_personalizer_heads_no_gradient(corpus):
     """Embeddings are shaped by contrast alone: no side channel for what is said."""
     config = tiny.tiny_training(objective={"prototype_weight": 0.0, "pair_weight": 0.0})
-    talker = build_talker(config.talker, corpus)
+    talker = build_talker(config, corpus)
     source = window_source(config, corpus, talker, split="train")
     TeacherObjective(talker, config.objective)(training_batch(source, config, step=0, ranks=Ranks()))["loss"].backward()
     assert not any(parameter.grad.any() for parameter in talker.personalizer.identity_head.parameters())
@@ -154,7 +158,7 @@ def test_motion_loss_gives_the_personalizer_heads_no_gradient(corpus):
 
 
 def test_labels_and_statistics_come_from_the_training_split(corpus):
-    talker = build_talker(tiny.tiny_training().talker, corpus)
+    talker = build_talker(tiny.tiny_training(), corpus)
     assert talker.speakers == ("speaker0", "speaker1")
     assert talker.emotions == ("neutral", "happy")
     jaw = np.concatenate([clip.motion.column("jawOpen") for clip in corpus.clips("train")])

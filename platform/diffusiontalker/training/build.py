@@ -1,0 +1,157 @@
+"""What the loop works on: the talker, its objective and its windows, as the configuration describes them."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from diffusiontalker.config import ConfigError, config_digest
+from diffusiontalker.data import Clip, Corpus, WindowSource, channel_statistics
+from diffusiontalker.inference import Bundle, load_bundle
+from diffusiontalker.models import Talker, TalkerConfig
+from diffusiontalker.training.objectives import (
+    DistillationObjective,
+    DistillationObjectiveConfig,
+    TeacherObjective,
+)
+from diffusiontalker.training.ranks import Ranks
+from diffusiontalker.training.speech_features import precompute_features
+
+if TYPE_CHECKING:
+    from diffusiontalker.training.loop import TrainingConfig
+
+Objective = TeacherObjective | DistillationObjective
+
+
+def build_talker(config: "TrainingConfig", corpus: Corpus) -> Talker:
+    """The talker that training starts from: fresh, or with the weights of the bundle that the config names.
+
+    A teacher has the labels and channel statistics of the corpus' training clips, a student those of its teacher.
+
+    Raises:
+        ConfigError: when the starting bundle or the teacher do not fit the config.
+    """
+    if isinstance(config.objective, DistillationObjectiveConfig):
+        talker = student_of(_teacher(config.objective).talker, config.talker)
+    else:
+        talker = _talker_for(corpus, config.talker)
+    if config.start_from:
+        bundle = load_bundle(config.start_from)
+        try:
+            talker.load_state_dict(bundle.talker.state_dict())
+        except RuntimeError as error:
+            reason = " ".join(str(error).split())[:300]
+            raise ConfigError(
+                f"start_from {config.start_from}: its network is another one than talker describes ({reason}); "
+                "start from a bundle of the same sizes and labels, or from none"
+            ) from None
+    return talker
+
+
+def build_objective(talker: Talker, config: "TrainingConfig", *, ranks: Ranks) -> Objective:
+    """The objective around a talker; a distillation objective loads its teacher to the talker's device."""
+    if isinstance(config.objective, DistillationObjectiveConfig):
+        device = talker.statistics.mean.device
+        teacher = _teacher(config.objective, device=device).talker
+        return DistillationObjective(talker, config.objective, teacher=teacher, ranks=ranks).to(device)
+    return TeacherObjective(talker, config.objective, ranks=ranks)
+
+
+def student_of(teacher: Talker, config: TalkerConfig) -> Talker:
+    """A fresh talker of another size with the teacher's labels, statistics and prototypes.
+
+    Raises:
+        ConfigError: when the embeddings differ in size, so that prototypes and voices could not be shared.
+    """
+    expected, given = teacher.config.personalizer.embedding_dim, config.personalizer.embedding_dim
+    if given != expected:
+        raise ConfigError(
+            f"talker.personalizer.embedding_dim is {given}, the teacher's is {expected}; give the student the same, "
+            "its size lies in hidden_dim, personalized_dim, encoder and denoiser"
+        )
+    student = Talker(
+        config,
+        speakers=teacher.speakers,
+        emotions=teacher.emotions,
+        channel_names=teacher.channel_names,
+        motion_fps=teacher.motion_fps,
+    )
+    student.statistics.load_state_dict(teacher.statistics.state_dict())
+    with torch.no_grad():
+        for name in ("identity_prototypes", "emotion_prototypes", "unknown_identity"):
+            getattr(student.personalizer, name).copy_(getattr(teacher.personalizer, name))
+    return student
+
+
+def window_source(config: "TrainingConfig", corpus: Corpus, talker: Talker, *, split: str) -> WindowSource:
+    """The windows of a split; augmented for training only, from ready-made features when the encoder is frozen."""
+    clips = corpus.load(split)
+    pseudo_labelled = {clip.clip_id for clip in clips if corpus.info.is_pseudo_labelled}
+    for uri in config.extra_corpora if split == "train" else ():
+        extra = _fitting(Corpus.open(uri), talker)
+        more = extra.load("train")
+        pseudo_labelled |= {clip.clip_id for clip in more if extra.info.is_pseudo_labelled}
+        clips += more
+    features = None
+    if config.talker.encoder.is_frozen:
+        cache = None
+        if config.feature_cache is not None:
+            key = f"{config_digest(config.talker.encoder)}-{corpus.info.digest[:16]}-{split}"
+            cache = Path(config.feature_cache) / f"{key}.safetensors"
+        features = precompute_features(talker, clips, cache_path=cache)
+    return WindowSource(
+        clips,
+        speakers=talker.speakers,
+        emotions=talker.emotions,
+        config=config.windows,
+        augment=config.augment if split == "train" else None,
+        features=features,
+        pseudo_labelled=pseudo_labelled,
+    )
+
+
+def _teacher(objective: DistillationObjectiveConfig, *, device: torch.device | str = "cpu") -> Bundle:
+    if not objective.teacher:
+        raise ConfigError("objective.teacher is empty; distillation needs the folder of the teacher's bundle")
+    bundle = load_bundle(objective.teacher, device=device)
+    if objective.teacher_digest and bundle.digest != objective.teacher_digest:
+        raise ConfigError(
+            f"objective.teacher {objective.teacher} has the digest {bundle.digest[:12]}, expected "
+            f"{objective.teacher_digest[:12]}: it was replaced since this run began; put the old one back, or start a "
+            "new run"
+        )
+    return bundle
+
+
+def _fitting(corpus: Corpus, talker: Talker) -> Corpus:
+    info = corpus.info
+    if info.motion_fps != talker.motion_fps or info.channel_names != talker.channel_names:
+        raise ConfigError(
+            f"extra_corpora: {corpus.uri} has {len(info.channel_names)} channels at {info.motion_fps:g} fps, the "
+            f"talker {len(talker.channel_names)} at {talker.motion_fps:g}; import or label it at the talker's rate"
+        )
+    return corpus
+
+
+def _talker_for(corpus: Corpus, config: TalkerConfig) -> Talker:
+    """A fresh talker with the labels of a corpus' training clips and their channel statistics."""
+    speakers, emotions = set[str](), set[str]()
+
+    def observed() -> Iterator[Clip]:
+        for clip in corpus.clips("train"):
+            speakers.add(clip.speaker)
+            emotions.add(clip.emotion)
+            yield clip
+
+    mean, scale = channel_statistics(observed())
+    talker = Talker(
+        config,
+        speakers=sorted(speakers),
+        emotions=sorted(emotions, key=lambda name: (name != "neutral", name)),
+        channel_names=corpus.info.channel_names,
+        motion_fps=corpus.info.motion_fps,
+    )
+    talker.statistics.mean.copy_(torch.from_numpy(mean))
+    talker.statistics.scale.copy_(torch.from_numpy(scale))
+    return talker

@@ -1,0 +1,261 @@
+"""The distillation objective: a student learns to do in one DDIM step what its teacher does in two.
+
+    L = L_dis + w_vel L_velocity + w_ae L_ae + w_pc L_pc + w_gt L_truth, plus the personalizer's own contrasts
+
+Only sound is needed: the recorded motion serves as starting point of the noise, and as truth where there is some.
+With `student_steps: 0` nothing but the small encoder and the personalizer learn: the warm-up before the first halving.
+Source: Salimans & Ho 2022 (arXiv 2202.00512); DiffusionTalker (arXiv 2503.18159).
+"""
+
+import dataclasses
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from diffusiontalker.data import Batch
+from diffusiontalker.diffusion import add_noise, ddim_step
+from diffusiontalker.losses import (
+    distillation_loss,
+    embedding_alignment_loss,
+    enhancer_loss,
+    feature_alignment_loss,
+    motion_velocity_loss,
+    progressive_target,
+    reconstruction_loss,
+    truncated_snr_weight,
+)
+from diffusiontalker.models import MotionEncoder, StyleEncoder, Talker, frame_mask
+from diffusiontalker.training.objectives.conditioning import (
+    ConditioningConfig,
+    Draws,
+    Heard,
+    contrasts,
+    draw,
+    hear,
+    personalize,
+)
+from diffusiontalker.training.ranks import Ranks
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class DistillationObjectiveConfig(ConditioningConfig):
+    """Whom the student learns from, and what."""
+
+    kind: Literal["distillation"] = "distillation"
+    """Names this objective."""
+    teacher: str = ""
+    """Folder of the teacher's bundle; every worker must see it."""
+    teacher_digest: str = ""
+    """Digest the teacher's bundle must have; empty: not checked."""
+    student_steps: int = 8
+    """Diffusion steps n of the student; its teacher takes 2n. 0: the encoder's warm-up, without any motion."""
+    noise_levels: int = 2
+    """Noise levels per window and step, stratified over the student's n times."""
+    feature_weight: float = 0.5
+    """w_ae: the student's speech features against the teacher's."""
+    embedding_weight: float = 0.5
+    """The student's identity and emotion embeddings against the teacher's."""
+    enhancer_weight: float = 0.05
+    """w_pc: the personalizer enhancer."""
+    truth_weight: float = 0.0
+    """w_gt: predictions against recorded motion, where there is some; draws the student towards the mean motion."""
+    swap_probability: float = 0.25
+    """Chance that an example is spoken in the prototype of a random speaker and emotion, from pure noise."""
+
+    def __post_init__(self) -> None:
+        """Checks ranges."""
+        ConditioningConfig.__post_init__(self)
+        if self.student_steps < 0:
+            raise ValueError(f"student_steps is {self.student_steps}, expected 0 (warm-up) or more")
+
+
+class DistillationObjective(nn.Module):
+    """Losses of a student on a batch, and the networks that only judge it.
+
+    Args:
+        talker: the student.
+        config: weights and probabilities.
+        teacher: frozen, in eval mode, of the same speakers, emotions, channels and embedding size.
+        ranks: position in the process group.
+    """
+
+    def __init__(
+        self,
+        talker: Talker,
+        config: DistillationObjectiveConfig,
+        *,
+        teacher: Talker,
+        ranks: Ranks = Ranks(),  # noqa: B008
+    ) -> None:
+        super().__init__()
+        self.talker, self.config, self.ranks = talker, config, ranks
+        # In a tuple, so that it is no submodule: neither trained nor checkpointed.
+        self._teacher = (teacher,)
+        width, taught_width = talker.encoder.feature_dim, teacher.encoder.feature_dim
+        self.feature_projection = nn.Identity() if width == taught_width else nn.Linear(width, taught_width)
+        self.leaves_unused = config.student_steps == 0
+        if config.enhancer_weight:
+            self.motion_encoder = MotionEncoder(talker.channel_names)
+            self.style_encoder = StyleEncoder(talker.config.personalizer.personalized_dim)
+
+    @property
+    def teacher(self) -> Talker:
+        """The network to learn from."""
+        return self._teacher[0]
+
+    def validating(self, talker: Talker) -> "DistillationObjective":
+        """The same objective for validating other weights: always with its condition, in one process."""
+        config = dataclasses.replace(self.config, condition_dropout=0.0)
+        other = DistillationObjective(talker, config, teacher=self.teacher)
+        for name in ("feature_projection", "motion_encoder", "style_encoder"):
+            if hasattr(self, name):
+                setattr(other, name, getattr(self, name))
+        return other.eval()
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        """`loss` (to be minimized; its gradient averaged over ranks is that of the whole batch) and its parts."""
+        config = self.config
+        with torch.no_grad():
+            taught = hear(self.teacher, batch, with_reference=False)
+        heard = hear(self.talker, batch)
+        losses = contrasts(self.talker, heard, batch, ranks=self.ranks) | self._alignment(heard, taught)
+        losses["loss"] = (
+            config.prototype_weight * losses["loss_prototype"]
+            + config.pair_weight * losses["loss_pair"]
+            + config.feature_weight * losses["loss_feature"]
+            + config.embedding_weight * losses["loss_embedding"]
+        )
+        if config.student_steps == 0:
+            return losses
+        losses |= self._motion_losses(heard, taught, batch)
+        losses["loss"] = losses["loss"] + losses["loss_distillation"] + config.velocity_weight * losses["loss_velocity"]
+        if config.enhancer_weight:
+            losses["loss"] = losses["loss"] + config.enhancer_weight * losses["loss_enhancer"]
+        if config.truth_weight:
+            losses["loss"] = losses["loss"] + config.truth_weight * losses["loss_truth"]
+        return losses
+
+    def _alignment(self, heard: Heard, taught: Heard) -> dict[str, Tensor]:
+        mask = heard.mask[..., None].to(heard.features.dtype)
+        pairs = zip(heard.own, taught.own, strict=True)
+        return {
+            "loss_feature": feature_alignment_loss(
+                self.feature_projection(heard.features), taught.features, mask, count=self._count(mask)
+            ),
+            "loss_embedding": torch.stack([embedding_alignment_loss(mine, other) for mine, other in pairs]).mean(),
+        }
+
+    def _motion_losses(self, heard: Heard, taught: Heard, batch: Batch) -> dict[str, Tensor]:
+        """L_dis, velocity, L_pc and the distance to the truth."""
+        levels = self.config.noise_levels
+        draws, labels = self._draw(batch)
+        speaker, emotion = labels
+        personalized = personalize(self.talker, heard, speaker=speaker, emotion=emotion, draws=draws)
+        frames = batch.motion.shape[1]
+        clean = self.talker.statistics.normalize(batch.motion).repeat_interleave(levels, dim=0)
+        mask = frame_mask(batch.frames, frames)[..., None].to(clean.dtype).repeat_interleave(levels, dim=0)
+        time = draws.time.flatten()
+        noisy = add_noise(clean, draws.noise.flatten(0, 1), time) * mask
+        with torch.no_grad():
+            style = personalize(self.teacher, taught, speaker=speaker, emotion=emotion, draws=draws)
+            condition = self._condition(self.teacher, taught, style, draws, frames=frames)
+            target = self._two_teacher_steps(noisy, time, condition, mask)
+        predicted = self.talker.predict_clean(
+            noisy, time, *self._condition(self.talker, heard, personalized, draws, frames=frames), mask
+        ).float()
+        count = self._count(mask)
+        weight = truncated_snr_weight(time)
+        losses = {
+            "loss_distillation": distillation_loss(predicted, target, weight, mask, count=count),
+            "loss_velocity": motion_velocity_loss(predicted, target, mask, count=count),
+        }
+        if self.config.enhancer_weight:
+            losses["loss_enhancer"] = self._enhancer(personalized, predicted, target, mask, batch, draws, labels)
+        if self.config.truth_weight:
+            has_truth = batch.is_recorded & (draws.swap[:, 0] >= self.config.swap_probability)
+            known = mask * has_truth.to(mask.dtype).repeat_interleave(levels)[:, None, None]
+            losses["loss_truth"] = reconstruction_loss(predicted, clean, known, count=self._count(known))
+        return losses
+
+    def _draw(self, batch: Batch) -> tuple[Draws, tuple[Tensor, Tensor]]:
+        """The random choices with times on the student's grid; and the speakers and emotions, some of them swapped.
+
+        The noisiest level keeps its condition, because the enhancer looks at it.
+        """
+        config, steps = self.config, self.config.student_steps
+        _, frames, channels = batch.motion.shape
+        draws = draw(batch.seeds, config=config, frames=frames, channels=channels, device=batch.motion.device)
+        is_swapped = draws.swap[:, 0] < config.swap_probability
+        prototypes = self.talker.personalizer.prototypes()
+        labels = tuple(
+            torch.where(is_swapped, (draws.swap[:, column] * len(table)).long(), own)
+            for column, table, own in zip((1, 2), prototypes, (batch.speaker, batch.emotion), strict=True)
+        )
+        time = ((draws.time * steps).floor() + 1.0).clamp_max(steps) / steps
+        dropped = draws.is_dropped.clone()
+        if config.noise_levels > 1:
+            dropped[:, -1] = False
+        draws = dataclasses.replace(
+            draws,
+            time=torch.where(is_swapped[:, None], 1.0, time),
+            is_dropped=dropped,
+            is_unknown=draws.is_unknown & ~is_swapped,
+            use_identity_prototype=draws.use_identity_prototype | is_swapped,
+            use_emotion_prototype=draws.use_emotion_prototype | is_swapped,
+        )
+        return draws, (labels[0], labels[1])
+
+    def _condition(
+        self, talker: Talker, heard: Heard, personalized: Tensor, draws: Draws, *, frames: int
+    ) -> tuple[Tensor, Tensor]:
+        """Features at motion rate and personalized embeddings, one row per noise level."""
+        levels = self.config.noise_levels
+        aligned = talker.to_motion_rate(heard.features, frames=frames).repeat_interleave(levels, dim=0)
+        return talker.denoiser.drop_condition(
+            aligned, personalized.repeat_interleave(levels, dim=0), draws.is_dropped.flatten()
+        )
+
+    def _two_teacher_steps(self, noisy: Tensor, time: Tensor, condition: tuple[Tensor, Tensor], mask: Tensor) -> Tensor:
+        """The clean motion that takes the student in one step where the teacher gets in two."""
+        half = 0.5 / self.config.student_steps
+        middle, landing = time - half, (time - 2.0 * half).clamp_min(0.0)
+        first = self.teacher.predict_clean(noisy, time, *condition, mask).float()
+        halfway = ddim_step(noisy, first, time, middle)
+        second = self.teacher.predict_clean(halfway, middle, *condition, mask).float()
+        landed = ddim_step(halfway, second, middle, landing)
+        return progressive_target(noisy, landed, time, landing)
+
+    def _enhancer(
+        self,
+        personalized: Tensor,
+        predicted: Tensor,
+        target: Tensor,
+        mask: Tensor,
+        batch: Batch,
+        draws: Draws,
+        labels: tuple[Tensor, Tensor],
+    ) -> Tensor:
+        """L_pc on the noisiest level of every example, over the batches of all ranks."""
+        levels, gather = self.config.noise_levels, self.ranks.gather
+        student, teacher, inside = (rows[levels - 1 :: levels] for rows in (predicted, target, mask))
+        return enhancer_loss(
+            gather(self.style_encoder(personalized)),
+            gather(self.motion_encoder(student, inside)),
+            gather(self.motion_encoder(teacher, inside)),
+            gather(self._style_labels(batch, draws, labels)),
+        )
+
+    def _style_labels(self, batch: Batch, draws: Draws, labels: tuple[Tensor, Tensor]) -> Tensor:
+        """(batch,) equal where two examples have the same style for certain: both prototypes are the same."""
+        speaker, emotion = labels
+        speaker = torch.where(draws.is_unknown, -1, speaker)
+        emotions = len(self.talker.emotions)
+        by_prototype = (draws.use_identity_prototype | draws.is_unknown) & draws.use_emotion_prototype & (emotion >= 0)
+        by_prototype &= draws.is_unknown | (speaker >= 0)
+        unique = -1 - emotions - batch.seeds.to(speaker)
+        return torch.where(by_prototype, speaker * emotions + emotion, unique)
+
+    def _count(self, mask: Tensor) -> Tensor:
+        """Frames per rank: every rank divides by the mean count, so averaged gradients are the batch's gradient."""
+        return self.ranks.total(mask.sum()) / self.ranks.world_size
