@@ -23,10 +23,12 @@ class Finished:
     """Standard error."""
 
 
-def run_job(*arguments: str | Path, environment: dict[str, str] | None = None) -> Finished:
-    """Runs `jobs/train_teacher.py` in the checkout."""
+def run_job(
+    *arguments: str | Path, script: str = "jobs/train_teacher.py", environment: dict[str, str] | None = None
+) -> Finished:
+    """Runs a job in the checkout."""
     completed = subprocess.run(
-        [sys.executable, "jobs/train_teacher.py", *map(str, arguments)],
+        [sys.executable, script, *map(str, arguments)],
         cwd=ROOT,
         env=os.environ | {"RAY_ADDRESS": ""} | (environment or {}),
         capture_output=True,
@@ -39,7 +41,7 @@ def run_job(*arguments: str | Path, environment: dict[str, str] | None = None) -
 
 @pytest.fixture(scope="session")
 def job() -> Callable[..., Finished]:
-    """Runs `jobs/train_teacher.py` with some flags."""
+    """Runs a job, `jobs/train_teacher.py` unless another is named, with some flags."""
     return run_job
 
 

@@ -16,11 +16,12 @@ from diffusiontalker.data.speech_folder import (
     cut_at_quiet,
 )
 from diffusiontalker.data.synthetic import EMOTIONS, SPEAKER_NAMES, SyntheticCorpusConfig, speak, synthesize_corpus
-from diffusiontalker.data.windows import Window, WindowConfig, WindowSource
+from diffusiontalker.data.windows import SILENCE, Window, WindowConfig, WindowSource
 
 __all__ = [
     "EMOTIONS",
     "MIN_SCALE",
+    "SILENCE",
     "SPEAKER_NAMES",
     "SPLITS",
     "TEACHER_GENERATOR",

@@ -3,6 +3,7 @@
 speech      (batch, samples) or (batch, speech_frames, features), zero beyond each window
 lengths     (batch,)  samples or speech frames inside
 reference, reference_lengths   the same for the personalizer's crop
+taught, taught_lengths         a teacher's (batch, speech_frames, features) of the windows; None without a teacher
 motion      (batch, frames, channels), zero beyond each window
 frames      (batch,)  motion frames inside
 speaker, emotion   (batch,) indices, -1: unknown
@@ -28,6 +29,8 @@ class Batch:
     lengths: Tensor
     reference: Tensor
     reference_lengths: Tensor
+    taught: Tensor | None
+    taught_lengths: Tensor | None
     motion: Tensor
     frames: Tensor
     speaker: Tensor
@@ -37,7 +40,8 @@ class Batch:
 
     def to(self, device: torch.device) -> "Batch":
         """The batch on another device; the seeds stay on the CPU."""
-        moved = {field.name: getattr(self, field.name).to(device) for field in dataclasses.fields(self)}
+        tensors = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        moved = {name: tensor if tensor is None else tensor.to(device) for name, tensor in tensors.items()}
         return Batch(**(moved | {"seeds": self.seeds}))
 
 
@@ -45,12 +49,16 @@ def collate(windows: Sequence[Window]) -> Batch:
     """Stacks windows of different lengths."""
     speech, lengths = _padded([window.speech for window in windows])
     reference, reference_lengths = _padded([window.reference for window in windows])
+    made = [window.taught for window in windows if window.taught is not None]
+    taught, taught_lengths = _padded(made) if made else (None, None)
     motion, frames = _padded([window.motion for window in windows])
     return Batch(
         speech=speech,
         lengths=lengths,
         reference=reference,
         reference_lengths=reference_lengths,
+        taught=taught,
+        taught_lengths=taught_lengths,
         motion=motion,
         frames=frames,
         speaker=torch.tensor([window.speaker for window in windows]),

@@ -4,7 +4,7 @@ Sound enters either as a waveform (16 kHz) or, for a frozen encoder, as its prec
 """
 
 import dataclasses
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Float
@@ -20,6 +20,9 @@ from diffusiontalker.audio import (
 )
 from diffusiontalker.data.clip import Clip
 from diffusiontalker.face.arkit import CHANNELS, MIRROR_PERMUTATION
+
+SILENCE = ""
+"""Key of digital silence among a teacher's features; no clip has an empty id."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,6 +46,8 @@ class Window:
 
     speech: np.ndarray
     """(samples,) waveform at 16 kHz or (speech_frames, features) features at 50 Hz, on the clock of the motion."""
+    taught: np.ndarray | None
+    """(speech_frames, features) what a teacher made of the same stretch, without augmentation; None without one."""
     motion: np.ndarray
     """(frames, channels) coefficients."""
     reference: np.ndarray
@@ -68,6 +73,8 @@ class WindowSource:
         augment: augmentation; None: none at all (validation).
         features: (speech_frames, features) per clip_id when the encoder is frozen; sound is then not augmented.
         pseudo_labelled: ids of clips whose motion a teacher made up.
+        taught: a teacher's (speech_frames, features) per clip_id, and of silence under `SILENCE`, as long as a window;
+            sound is then not changed in speed, which a teacher's features could not follow.
     """
 
     def __init__(
@@ -80,9 +87,10 @@ class WindowSource:
         augment: AugmentConfig | None,
         features: dict[str, np.ndarray] | None = None,
         pseudo_labelled: Collection[str] = (),
+        taught: Mapping[str, np.ndarray] | None = None,
     ) -> None:
         self._clips, self._config, self._augment, self._features = list(clips), config, augment, features
-        self._pseudo_labelled = frozenset(pseudo_labelled)
+        self._pseudo_labelled, self._taught = frozenset(pseudo_labelled), taught
         self._speaker_index = {name: index for index, name in enumerate(speakers)}
         self._emotion_index = {name: index for index, name in enumerate(emotions)}
         self._mirror = mirror_columns(clips[0].motion.channel_names) if clips else None
@@ -107,6 +115,7 @@ class WindowSource:
         frames = max(1, min(frames, round(span / speed)))
         motion = _interpolated(clip.motion.coefficients, first + np.arange(frames) * speed)
         speech = self._crop(clip, first / fps, span / fps)
+        taught = None if self._taught is None else _cut(self._taught[clip.clip_id], SPEECH_FPS, first / fps, span / fps)
         if speech.ndim == 1:
             speech = self._augmented(speech, speed=speed, generator=generator)
             length = timebase.samples_of_frames(frames, fps=fps)
@@ -115,8 +124,10 @@ class WindowSource:
             motion = motion[:, self._mirror]
         if self._augment and speech.ndim == 1 and generator.random() < self._augment.muted_probability:
             speech, motion = np.zeros_like(speech), _held_at_quietest(clip, frames=len(motion))
+            taught = None if taught is None or self._taught is None else self._taught[SILENCE][: len(taught)]
         return Window(
             speech=speech,
+            taught=taught,
             motion=motion,
             reference=self._reference(index, generator),
             speaker=self._speaker_index.get(clip.speaker, -1),
@@ -126,15 +137,15 @@ class WindowSource:
         )
 
     def _speed(self, generator: np.random.Generator) -> float:
-        if self._augment is None or self._features is not None or generator.random() >= self._augment.speed_probability:
+        is_fixed = self._augment is None or self._features is not None or self._taught is not None
+        if is_fixed or generator.random() >= self._augment.speed_probability:
             return 1.0
         return 1.0 + float(generator.uniform(-1.0, 1.0)) * self._augment.max_speed_change
 
     def _crop(self, clip: Clip, start_s: float, seconds: float) -> np.ndarray:
-        source, rate = clip.waveform, SAMPLE_RATE_HZ
         if self._features is not None:
-            source, rate = self._features[clip.clip_id], SPEECH_FPS
-        return source[round(start_s * rate) : max(round(start_s * rate) + 1, round((start_s + seconds) * rate))]
+            return _cut(self._features[clip.clip_id], SPEECH_FPS, start_s, seconds)
+        return _cut(clip.waveform, SAMPLE_RATE_HZ, start_s, seconds)
 
     def _augmented(self, waveform: np.ndarray, *, speed: float, generator: np.random.Generator) -> np.ndarray:
         if self._augment is None:
@@ -154,6 +165,12 @@ class WindowSource:
         other = self._clips[alike[int(generator.integers(0, len(alike)))]]
         slack = max(0.0, other.seconds - self._config.reference_seconds)
         return self._crop(other, float(generator.uniform(0.0, 1.0)) * slack, self._config.reference_seconds)
+
+
+def _cut(rows: np.ndarray, rate: int, start_s: float, seconds: float) -> np.ndarray:
+    """Rows of a stretch of time, at least one."""
+    first = round(start_s * rate)
+    return rows[first : max(first + 1, round((start_s + seconds) * rate))]
 
 
 def mirror_columns(channel_names: Sequence[str]) -> np.ndarray | None:

@@ -3,9 +3,12 @@
 Every number stands beside its controls. Nothing here trains, and only `plots` knows matplotlib.
 """
 
+from diffusiontalker.evaluation.ablation import ablation_text
+from diffusiontalker.evaluation.comparison import ComparisonConfig, compare
 from diffusiontalker.evaluation.controls import MeanFace, Ridge, ShuffledAudio, Truth, standard_systems
-from diffusiontalker.evaluation.latency import Latency, measure_rtf
-from diffusiontalker.evaluation.protocol import DEFAULT_SPLITS, EvaluationConfig, evaluate
+from diffusiontalker.evaluation.latency import Latency, measure_rtf, measure_side_by_side
+from diffusiontalker.evaluation.measuring import EvaluationConfig
+from diffusiontalker.evaluation.protocol import DEFAULT_SPLITS, evaluate
 from diffusiontalker.evaluation.report import Report, results_table
 from diffusiontalker.evaluation.scoring import EvaluationError
 from diffusiontalker.evaluation.systems import BundleSystem, System
@@ -13,6 +16,7 @@ from diffusiontalker.evaluation.systems import BundleSystem, System
 __all__ = [
     "DEFAULT_SPLITS",
     "BundleSystem",
+    "ComparisonConfig",
     "EvaluationConfig",
     "EvaluationError",
     "Latency",
@@ -22,8 +26,11 @@ __all__ = [
     "ShuffledAudio",
     "System",
     "Truth",
+    "ablation_text",
+    "compare",
     "evaluate",
     "measure_rtf",
+    "measure_side_by_side",
     "results_table",
     "standard_systems",
 ]

@@ -4,7 +4,7 @@ import dataclasses
 import itertools
 import statistics
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 import torch
@@ -45,22 +45,56 @@ def measure_rtf(
     Raises:
         ValueError: when there is nothing to time.
     """
+    measured = measure_side_by_side(
+        {"it": predict}, audio_seconds=audio_seconds, repeats=repeats, devices={"it": torch.device(device)}
+    )
+    return measured["it"]
+
+
+def measure_side_by_side(
+    predicts: Mapping[str, Callable[[], object]],
+    *,
+    audio_seconds: float,
+    repeats: int = 5,
+    devices: Mapping[str, torch.device] | None = None,
+) -> dict[str, Latency]:
+    """Times several systems in turns, so that a noisy machine hits all of them alike.
+
+    Each runs once uncounted; then come `repeats` rounds in which each runs once, in the order given. Work queued on a
+    GPU is waited for.
+
+    Args:
+        predicts: name -> the work, from waveform to coefficients.
+        audio_seconds: how much audio each covers, in seconds.
+        repeats: timed rounds.
+        devices: name -> where it computes; the CPU for names that are absent.
+
+    Raises:
+        ValueError: when there is nothing to time.
+    """
     if audio_seconds <= 0 or repeats < 1:
         raise ValueError(
             f"rtf: got {audio_seconds} s of audio and {repeats} repeats, expected more than 0 and at least 1"
         )
-    device = torch.device(device)
-    _timed(predict, device)
-    factors = [_timed(predict, device) / audio_seconds for _ in range(repeats)]
-    return Latency(
-        rtf=statistics.median(factors),
-        rtf_min=min(factors),
-        rtf_max=max(factors),
-        audio_seconds=audio_seconds,
-        repeats=repeats,
-        threads=torch.get_num_threads(),
-        device=torch.cuda.get_device_name(device) if device.type == "cuda" else str(device),
-    )
+    places = {name: (devices or {}).get(name, torch.device("cpu")) for name in predicts}
+    factors: dict[str, list[float]] = {name: [] for name in predicts}
+    for is_counted in (False, *[True] * repeats):
+        for name, predict in predicts.items():
+            seconds = _timed(predict, places[name])
+            if is_counted:
+                factors[name].append(seconds / audio_seconds)
+    return {
+        name: Latency(
+            rtf=statistics.median(measured),
+            rtf_min=min(measured),
+            rtf_max=max(measured),
+            audio_seconds=audio_seconds,
+            repeats=repeats,
+            threads=torch.get_num_threads(),
+            device=_device_name(places[name]),
+        )
+        for name, measured in factors.items()
+    }
 
 
 def joined_clip(clips: Iterable[Clip], *, seconds: float) -> Clip:
@@ -85,3 +119,7 @@ def _timed(predict: Callable[[], object], device: torch.device) -> float:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     return time.perf_counter() - begin
+
+
+def _device_name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else str(device)

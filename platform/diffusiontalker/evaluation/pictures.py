@@ -76,6 +76,33 @@ def make_pictures(
     return pictures, extras
 
 
+def size_and_speed(rows: Sequence[dict[str, Any]], *, teacher: str, where: str) -> list[Picture]:
+    """The chart of errors, sizes and speeds of talkers and controls.
+
+    Args:
+        rows: of the headline group.
+        teacher: family whose rows, in different numbers of steps, are joined by a line.
+        where: name of the group.
+    """
+    shown = [row for row in rows if row["kind"] in ("talker", "control")]
+    bubbles = [
+        plots.Bubble(
+            name=row["name"],
+            lip_error=row["lve_m2"] * 1e5,
+            eye_error=row["eve_m2"] * 1e5,
+            megabytes=None if row["file_bytes"] is None else row["file_bytes"] / 1e6,
+            frames_per_s=row["frames_per_s"] if row["kind"] == "talker" else None,
+            is_path=row["family"] == teacher,
+        )
+        for row in shown
+    ]
+    caption = (
+        f"Group: {where}. Area is the size of the files in MB, colour the speed; crosses are controls without files. "
+        f"The dotted line joins {teacher} in different numbers of steps, without distillation. Lower left is better."
+    )
+    return [_picture("size_and_speed", "Error, size and speed", caption, lambda: plots.draw_bubbles(bubbles))]
+
+
 def _protagonists(systems: Sequence[System]) -> tuple[System | None, System | None]:
     """The first talker (else the last control), and what it is drawn against."""
     bundles = [system for system in systems if isinstance(system, BundleSystem)]

@@ -4,7 +4,6 @@ import base64
 import dataclasses
 import json
 from collections.abc import Mapping, Sequence
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -72,12 +71,14 @@ COLUMNS = (
            meaning="correlation over all frames of all clips as one sequence"),
     Column(field="lve_mm", heading="LVE", unit="mm", form=".2f", better="low",
            meaning="root of the mean over frames of the largest squared distance among lip vertices"),
-    Column(field="lve_m2", heading="LVE", unit="10⁻⁵ m²", form=".2f", better="low", scale=1e5,
+    Column(field="lve_m2", heading="LVE", unit="10⁻⁵ m²", form=".3f", better="low", scale=1e5,
            meaning="mean over frames of the largest squared distance among lip vertices"),
     Column(field="eve_m2", heading="EVE", unit="10⁻⁵ m²", form=".3f", better="low", scale=1e5,
            meaning="the same among eyelid, brow and forehead vertices"),
     Column(field="fdd", heading="FDD", unit="10⁻⁷ m²", form="+.2f", better="truth", scale=1e7,
            meaning="upper-face dynamics of the truth minus the prediction's: positive means too still"),
+    Column(field="fdd_abs", heading="|FDD|", unit="10⁻⁷ m²", form=".2f", better="low", scale=1e7,
+           meaning="the same without its sign: how far the upper face's liveliness is from the truth's"),
     Column(field="jitter", heading="jitter", unit="1/s³", form=".0f", better="truth",
            meaning="mean |third difference| x fps³: roughness, to be as the truth's"),
     Column(field="silence_closure", heading="silence", unit="lips closed", form=".0%", better="",
@@ -90,11 +91,20 @@ COLUMNS = (
     Column(field="num_steps", heading="steps", unit="", form="d", meaning="diffusion steps"),
     Column(field="parameters", heading="parameters", unit="10⁶", form=".2f", scale=1e-6,
            meaning="all parameters needed to predict"),
-    Column(field="file_bytes", heading="size", unit="MB", form=".1f", scale=1e-6, meaning="files needed to predict"),
+    Column(field="precision", heading="weights", unit="as stored", form="s", meaning="number format of the weights"),
+    Column(field="file_bytes", heading="size", unit="MB", form=".2f", scale=1e-6, meaning="files needed to predict"),
+    Column(field="frames_per_s", heading="speed", unit="frames/s", form=",.0f",
+           meaning="frames of motion per second of compute, one stream"),
     Column(field="rtf", heading="RTF", unit="s per s", form=".3f",
            meaning="real-time factor for one stream, below 1 is faster than real time; a mean of n costs n samples"),
 )  # fmt: skip
 
+
+COMPARISON_FIELDS = (
+    "num_steps", "precision", "parameters", "file_bytes", "frames_per_s", "lve_m2", "lve_mm", "eve_m2", "fdd_abs",
+    "fdd", "jitter", "mae", "jaw_open_r", "silence_closure", "diversity_upper",
+)  # fmt: skip
+"""Columns of a comparison, costs first; `precision`, `frames_per_s` and `fdd_abs` appear nowhere else."""
 
 TEXT_COLUMNS = {
     "num_steps": "d", "mae": ".4f", "jaw_open_r": ".3f", "lve_mm": ".2f", "fdd_abs": ".1e", "rtf": ".3f"
@@ -136,22 +146,33 @@ def write_report(report: Report, pictures: Sequence[Picture]) -> Report:
 
 def render_html(report: Report, pictures: Sequence[Picture]) -> str:
     """The page, with every picture inside it."""
-    template = resources.files("diffusiontalker.evaluation").joinpath("report.html").read_text(encoding="utf-8")
     environment = jinja2.Environment(
-        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+        loader=jinja2.PackageLoader("diffusiontalker.evaluation", "."),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
     )
     environment.filters["base64"] = lambda content: base64.b64encode(content).decode()
     environment.filters["pretty"] = lambda plain: json.dumps(plain, indent=2, ensure_ascii=False)
-    tables = [_table(group) for group in report.content["groups"]]
-    return environment.from_string(template).render(
-        content=report.content, pictures=pictures, columns=COLUMNS, tables=tables
+    columns = _columns(report.content)
+    tables = [_table(group, columns) for group in report.content["groups"]]
+    return environment.get_template("report.html").render(
+        content=report.content, pictures=pictures, columns=columns, tables=tables
     )
 
 
-def _table(group: dict[str, Any]) -> dict[str, Any]:
+def _columns(content: Mapping[str, Any]) -> list[Column]:
+    by_field = {column.field: column for column in COLUMNS}
+    if "comparison" in content:
+        return [by_field[field] for field in COMPARISON_FIELDS]
+    return [column for column in COLUMNS if column.field not in ("precision", "frames_per_s", "fdd_abs")]
+
+
+def _table(group: dict[str, Any], all_columns: Sequence[Column]) -> dict[str, Any]:
     """Columns that hold something, and rows of formatted cells with the best ones marked."""
     rows = group["systems"]
-    columns = [column for column in COLUMNS if any(_cell(column, row) != _NOTHING for row in rows)]
+    columns = [column for column in all_columns if any(_cell(column, row) != _NOTHING for row in rows)]
     best = {column.field: _best(column, rows) if column.better else set() for column in columns}
     cells = {
         row["name"]: [{"text": _cell(column, row), "best": row["name"] in best[column.field]} for column in columns]
@@ -166,7 +187,7 @@ def _cell(column: Column, row: dict[str, Any]) -> str:
     has_meaning = row["kind"] != "truth" or column.field in ("jitter", "silence_closure")
     if value is None or not has_meaning:
         return _NOTHING
-    return format(value if column.form == "d" else value * column.scale, column.form)
+    return format(value if column.form in ("d", "s") else value * column.scale, column.form)
 
 
 def _best(column: Column, rows: Sequence[dict[str, Any]]) -> set[str]:

@@ -85,6 +85,11 @@ class BundleSystem:
         return self.bundle.file_bytes
 
     @property
+    def precision(self) -> str:
+        """Number format of the stored weights."""
+        return self.bundle.precision
+
+    @property
     def training_steps(self) -> int | None:
         """How long the bundle was trained, None where its card does not say."""
         return self.bundle.card.get("training", {}).get("num_steps")

@@ -1,21 +1,29 @@
-"""The only room that knows Ray: training on Ray Train, and the main job from corpus to report."""
+"""The only room that knows Ray: training and distillation on Ray Train, and the jobs from corpus to report."""
 
 from diffusiontalker.orchestration.cluster import absolute_uri, ray_cluster
 from diffusiontalker.orchestration.corpus_source import CorpusSourceConfig, open_corpus
+from diffusiontalker.orchestration.distill import ChainConfig, chain_stages, distill
+from diffusiontalker.orchestration.distill_job import DistillJobConfig, run_distill_job
+from diffusiontalker.orchestration.hello import HelloConfig
 from diffusiontalker.orchestration.job import run_job
-from diffusiontalker.orchestration.main_job import HelloConfig, MainJobConfig, run_main_job
+from diffusiontalker.orchestration.main_job import MainJobConfig, run_main_job
 from diffusiontalker.orchestration.run_folder import RunFolder
 from diffusiontalker.orchestration.train import OrchestrationConfig, train_on_ray
 
 __all__ = [
+    "ChainConfig",
     "CorpusSourceConfig",
+    "DistillJobConfig",
     "HelloConfig",
     "MainJobConfig",
     "OrchestrationConfig",
     "RunFolder",
     "absolute_uri",
+    "chain_stages",
+    "distill",
     "open_corpus",
     "ray_cluster",
+    "run_distill_job",
     "run_job",
     "run_main_job",
     "train_on_ray",

@@ -8,43 +8,23 @@ Each stage leaves an artefact in the run folder; a resumed run skips the stages 
 import dataclasses
 import json
 import logging
-import shutil
 from pathlib import Path
 from typing import Any
 
-from diffusiontalker.audio.waveform import write_wav
-from diffusiontalker.config import ConfigError, config_digest, publish_file, run_provenance
-from diffusiontalker.data import EMOTIONS, SPEAKER_NAMES, Corpus, speak
+from diffusiontalker.config import ConfigError
+from diffusiontalker.data import Corpus
 from diffusiontalker.evaluation import EvaluationConfig, evaluate, results_table, standard_systems
-from diffusiontalker.face import builtin_rig, load_rig, write_motion
-from diffusiontalker.inference import Bundle, SamplingConfig, animate, load_bundle, save_bundle
+from diffusiontalker.face import builtin_rig, load_rig
+from diffusiontalker.inference import Bundle, SamplingConfig, load_bundle, save_bundle
+from diffusiontalker.orchestration.cards import measured, training_card
 from diffusiontalker.orchestration.cluster import ray_cluster
 from diffusiontalker.orchestration.corpus_source import CorpusSourceConfig, open_corpus
+from diffusiontalker.orchestration.hello import HelloConfig, say_hello, shown
 from diffusiontalker.orchestration.run_folder import RunFolder
 from diffusiontalker.orchestration.train import OrchestrationConfig, train_on_ray
-from diffusiontalker.training import TrainingConfig
+from diffusiontalker.training import TeacherObjectiveConfig, TrainingConfig
 
 logger = logging.getLogger(__name__)
-
-_CARD_METRICS = ("mae", "jaw_open_r", "mouth_funnel_r", "lve_mm", "lve_m2", "eve_m2", "fdd", "jitter", "rtf")
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class HelloConfig:
-    """The sentence that the finished talker animates."""
-
-    text: str = "Hello! I have just learned how to talk, and this is my very first sentence."
-    """English text."""
-    voice: str = SPEAKER_NAMES[0]
-    """Synthetic speaker whose voice says it; the talker hears only the sound."""
-    emotion: str = "neutral"
-    """Emotion in which it is said."""
-
-    def __post_init__(self) -> None:
-        """Checks the names now, not after hours of training."""
-        for what, name, known in (("voice", self.voice, SPEAKER_NAMES), ("emotion", self.emotion, EMOTIONS)):
-            if name not in known:
-                raise ValueError(f"{what} is '{name}', expected one of {', '.join(known)}")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,6 +54,10 @@ class MainJobConfig:
         """Checks name and counts."""
         if not self.name or Path(self.name).name != self.name:
             raise ValueError(f"name is '{self.name}', expected a folder name such as 'demo'")
+        if not isinstance(self.training.objective, TeacherObjectiveConfig):
+            raise ValueError(  # noqa: TRY004
+                "training.objective.kind is 'distillation'; this job trains teachers, jobs/distill_student.py students"
+            )
         if self.regression_steps < 0:
             raise ValueError(f"regression_steps is {self.regression_steps}, expected 0 (none) or more")
         if self.training.batch_size % self.orchestration.num_workers:
@@ -120,7 +104,7 @@ def run_main_job(config: MainJobConfig, *, out: Path | None = None, resume: bool
     logger.info("stage 4 of 5, evaluation")
     content = _measured(config, corpus, bundles, folder, rig=rig)
     logger.info("stage 5 of 5, hello")
-    _say_hello(config.hello, bundle, folder, rig=rig)
+    say_hello(config.hello, bundle, folder, rig=rig)
     return f"{results_table(content['systems'])}\n\n{_paths(folder)}"
 
 
@@ -153,29 +137,9 @@ def _trained_bundle(config: MainJobConfig, corpus: Corpus, folder: RunFolder, *,
             telemetry_folder=path.parent,
             orchestration=config.orchestration,
         )
-        card = _card(config, corpus)
+        card = training_card(config.training, corpus, name=config.name)
         save_bundle(Bundle(talker=talker, sampling=config.sampling, card=card), path)
     return load_bundle(path)
-
-
-def _card(config: MainJobConfig, corpus: Corpus) -> dict[str, Any]:
-    return {
-        "name": config.name,
-        "description": f"Speech to ARKit motion, trained by {config.training.objective.kind} on "
-        f"{corpus.info.seconds / 60:.0f} minutes of {len(corpus.info.speakers)} speakers.",
-        "data_licences": [
-            {"name": str(corpus.info.source.get("folder") or corpus.info.source.get("generator") or corpus.uri)}
-            | {key: str(corpus.info.source[key]) for key in ("licence", "credit") if key in corpus.info.source}
-        ],
-        "training": {
-            "config_digest": config_digest(config.training),
-            "corpus_digest": corpus.info.digest,
-            "num_steps": config.training.num_steps,
-            "batch_size": config.training.batch_size,
-            "seed": config.training.seed,
-            "provenance": run_provenance(),
-        },
-    }
 
 
 def _measured(
@@ -196,23 +160,10 @@ def _measured(
         )
     content = json.loads(source.read_text(encoding="utf-8"))
     bundle = bundles["teacher"]
-    rows = [row for row in content["systems"] if row["name"].startswith("teacher")]
-    measured = [{"system": row["name"]} | {name: row.get(name) for name in _CARD_METRICS} for row in rows]
-    save_bundle(dataclasses.replace(bundle, card=bundle.card | {"measured": measured}), folder.bundle, overwrite=True)
-    for path in (folder.report.with_suffix(".html"), folder.report):
-        with publish_file(path, overwrite=True) as temporary:
-            shutil.copyfile(folder.evaluation / path.name, temporary)
+    card = bundle.card | {"measured": measured(content["systems"], family="teacher")}
+    save_bundle(dataclasses.replace(bundle, card=card), folder.bundle, overwrite=True)
+    folder.publish_report()
     return content
-
-
-def _say_hello(config: HelloConfig, bundle: Bundle, folder: RunFolder, *, rig: Any) -> None:
-    if folder.hello("glb").exists():
-        return
-    spoken = speak(config.text, voice=config.voice, emotion=config.emotion, motion_fps=bundle.motion_fps)
-    write_wav(spoken.waveform, folder.hello("wav"), overwrite=True)
-    motion = animate(bundle, spoken.waveform)
-    write_motion(motion, folder.hello("csv"), overwrite=True)
-    write_motion(motion, folder.hello("glb"), rig=rig, audio_path=folder.hello("wav"), overwrite=True)
 
 
 def _paths(folder: RunFolder) -> str:
@@ -225,8 +176,4 @@ def _paths(folder: RunFolder) -> str:
         "its curves": folder.hello("csv"),
         "training log": folder.metrics,
     }
-    return "\n".join(f"{name:12} {_shown(path)}" for name, path in made.items())
-
-
-def _shown(path: Path) -> Path:
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+    return "\n".join(f"{name:12} {shown(path)}" for name, path in made.items())

@@ -6,6 +6,7 @@ a resumed run needs no other record.
 
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,15 @@ class RunFolder:
         return self.root / "controls" / "regression"
 
     @property
+    def networks(self) -> Path:
+        """Everything a distillation trains: a folder per network, in it a bundle per stage."""
+        return self.root / "networks"
+
+    def network(self, name: str) -> Path:
+        """One of `networks`."""
+        return self.networks / name
+
+    @property
     def metrics(self) -> Path:
         """Training figures, one JSON object a line; `tensorboard/` stands beside it."""
         return self.root / "metrics.jsonl"
@@ -77,6 +87,12 @@ class RunFolder:
     def hello(self, suffix: str) -> Path:
         """One spoken sentence as `wav`, `csv` or `glb`."""
         return self.root / f"hello.{suffix}"
+
+    def publish_report(self) -> None:
+        """Puts the report of the evaluation at the top of the folder."""
+        for path in (self.report.with_suffix(".html"), self.report):
+            with publish_file(path, overwrite=True) as temporary:
+                shutil.copyfile(self.evaluation / path.name, temporary)
 
     @classmethod
     def create(cls, root: Path, config: Any) -> "RunFolder":

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from diffusiontalker.config import ConfigError, config_digest
-from diffusiontalker.data import Clip, Corpus, WindowSource, channel_statistics
+from diffusiontalker.data import SILENCE, Clip, Corpus, WindowSource, channel_statistics
 from diffusiontalker.inference import Bundle, load_bundle
 from diffusiontalker.models import Talker, TalkerConfig
 from diffusiontalker.training.objectives import (
@@ -16,7 +16,7 @@ from diffusiontalker.training.objectives import (
     TeacherObjective,
 )
 from diffusiontalker.training.ranks import Ranks
-from diffusiontalker.training.speech_features import precompute_features
+from diffusiontalker.training.speech_features import precompute_features, silence_features
 
 if TYPE_CHECKING:
     from diffusiontalker.training.loop import TrainingConfig
@@ -93,13 +93,17 @@ def window_source(config: "TrainingConfig", corpus: Corpus, talker: Talker, *, s
         more = extra.load("train")
         pseudo_labelled |= {clip.clip_id for clip in more if extra.info.is_pseudo_labelled}
         clips += more
-    features = None
+    features = taught = None
     if config.talker.encoder.is_frozen:
-        cache = None
-        if config.feature_cache is not None:
-            key = f"{config_digest(config.talker.encoder)}-{corpus.info.digest[:16]}-{split}"
-            cache = Path(config.feature_cache) / f"{key}.safetensors"
-        features = precompute_features(talker, clips, cache_path=cache)
+        features = precompute_features(
+            talker, clips, cache_path=_cache_path(config, config_digest(config.talker.encoder), corpus, split)
+        )
+    if isinstance(config.objective, DistillationObjectiveConfig) and config.objective.precompute:
+        teacher = _teacher(config.objective, device=talker.statistics.mean.device)
+        taught = precompute_features(
+            teacher.talker, clips, cache_path=_cache_path(config, teacher.digest[:16], corpus, split)
+        )
+        taught[SILENCE] = silence_features(teacher.talker, seconds=config.windows.seconds)
     return WindowSource(
         clips,
         speakers=talker.speakers,
@@ -108,7 +112,16 @@ def window_source(config: "TrainingConfig", corpus: Corpus, talker: Talker, *, s
         augment=config.augment if split == "train" else None,
         features=features,
         pseudo_labelled=pseudo_labelled,
+        taught=taught,
     )
+
+
+def _cache_path(config: "TrainingConfig", encoder: str, corpus: Corpus, split: str) -> Path | None:
+    """File of the features that an encoder, named by a digest, makes of a split and of all that is added to it."""
+    if config.feature_cache is None:
+        return None
+    more = f"-{config_digest(config.extra_corpora)}" if config.extra_corpora and split == "train" else ""
+    return Path(config.feature_cache) / f"{encoder}-{corpus.info.digest[:16]}-{split}{more}.safetensors"
 
 
 def _teacher(objective: DistillationObjectiveConfig, *, device: torch.device | str = "cpu") -> Bundle:

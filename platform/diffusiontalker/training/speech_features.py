@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors.numpy import load_file, save_file
+from torch import Tensor
 
+from diffusiontalker.audio import SAMPLE_RATE_HZ
 from diffusiontalker.config import publish_file
 from diffusiontalker.data import Clip
 from diffusiontalker.models import Talker
@@ -15,13 +17,15 @@ from diffusiontalker.models import Talker
 _LOG = logging.getLogger(__name__)
 
 
-@torch.no_grad()
 def clip_features(talker: Talker, clip: Clip) -> np.ndarray:
     """(speech_frames, features) float16 of one clip, computed on the whole clip."""
-    device = next(talker.parameters()).device
-    waveform = torch.from_numpy(clip.waveform).to(device)[None]
-    features, _ = talker.encode(waveform, torch.tensor([waveform.shape[1]], device=device))
-    return features[0].to(torch.float16).cpu().numpy()
+    return _encoded(talker, torch.from_numpy(clip.waveform).to(talker.statistics.mean.device))
+
+
+def silence_features(talker: Talker, *, seconds: float) -> np.ndarray:
+    """(speech_frames, features) float16 of digital silence, a little longer than asked for."""
+    waveform = torch.zeros(round((seconds + 0.1) * SAMPLE_RATE_HZ), device=talker.statistics.mean.device)
+    return _encoded(talker, waveform)
 
 
 def precompute_features(talker: Talker, clips: Sequence[Clip], *, cache_path: Path | None) -> dict[str, np.ndarray]:
@@ -42,3 +46,9 @@ def precompute_features(talker: Talker, clips: Sequence[Clip], *, cache_path: Pa
         with publish_file(cache_path, overwrite=True) as temporary:
             save_file(features, temporary)
     return features
+
+
+@torch.no_grad()
+def _encoded(talker: Talker, waveform: Tensor) -> np.ndarray:
+    features, _ = talker.encode(waveform[None], torch.tensor([len(waveform)], device=waveform.device))
+    return features[0].to(torch.float16).cpu().numpy()

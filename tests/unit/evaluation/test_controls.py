@@ -3,7 +3,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from diffusiontalker.data import Clip, Corpus
@@ -48,6 +48,7 @@ def test_controls_say_that_there_is_nothing_to_learn_from(control: type[MeanFace
         control.fit([])
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from("abc"), min_size=2, max_size=12), st.integers(0, 1000))
 def test_a_derangement_gives_each_clip_once_and_none_to_itself(speakers: list[str], seed: int):
     clips = [_labelled(number, speaker) for number, speaker in enumerate(speakers)]
@@ -56,6 +57,7 @@ def test_a_derangement_gives_each_clip_once_and_none_to_itself(speakers: list[st
     assert all(index != partner for index, partner in enumerate(partners))
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from("abcd"), min_size=2, max_size=12), st.integers(0, 1000))
 def test_a_derangement_leaves_a_speaker_only_where_he_has_one_clip(speakers: list[str], seed: int):
     clips = [_labelled(number, speaker) for number, speaker in enumerate(speakers)]

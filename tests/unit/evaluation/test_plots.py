@@ -1,5 +1,8 @@
+import itertools
+
 import numpy as np
 import pytest
+from matplotlib.text import Text
 
 from diffusiontalker.data import Clip, Corpus, inspect_corpus
 from diffusiontalker.evaluation import plots
@@ -83,3 +86,44 @@ def test_a_corpus_picture_shows_minutes_and_movement(corpus: Corpus):
     minutes, movement = plots.draw_corpus(inspect_corpus(corpus)).axes
     assert sum(bar.get_width() for bar in minutes.patches) == pytest.approx(corpus.info.seconds / 60)
     assert len(movement.patches) == 52
+
+
+def bubbles() -> list[plots.Bubble]:
+    """Five networks of which two lie on one another, and a control far away."""
+    places = [
+        (0.30, 0.45, 100.0, 500.0),
+        (0.29, 0.41, 100.0, 900.0),
+        (0.2, 0.3, 14.0, 4000.0),
+        (0.2, 0.3, 14.0, 8000.0),
+    ]
+    sized = [
+        plots.Bubble(name=f"network {i}", lip_error=x, eye_error=y, megabytes=size, frames_per_s=speed, is_path=i < 2)
+        for i, (x, y, size, speed) in enumerate(places)
+    ]
+    return [*sized, plots.Bubble(name="mean face", lip_error=9.0, eye_error=0.4, megabytes=None, frames_per_s=None)]
+
+
+def test_bubbles_have_the_area_of_their_megabytes_and_a_colour_bar():
+    axis, bar = plots.draw_bubbles(bubbles()).axes
+    (drawn,) = axis.collections
+    areas = drawn.get_sizes()
+    assert areas[0] / areas[2] == pytest.approx(100.0 / 14.0)
+    assert "frames" in bar.get_ylabel()
+    assert "10⁻⁵ m²" in axis.get_xlabel()
+
+
+def test_labels_of_bubbles_overlap_neither_each_other_nor_the_frame():
+    figure = plots.draw_bubbles(bubbles())
+    figure.draw_without_rendering()
+    axis = figure.axes[0]
+    frame = axis.get_window_extent()
+    boxes = [Text.get_window_extent(label) for label in axis.texts]
+    assert len(boxes) == 5
+    assert not any(first.overlaps(second) for first, second in itertools.combinations(boxes, 2))
+    assert all(frame.x0 <= box.x0 and box.x1 <= frame.x1 and frame.y0 <= box.y0 and box.y1 <= frame.y1 for box in boxes)
+
+
+def test_a_control_beyond_the_edge_keeps_its_numbers():
+    figure = plots.draw_bubbles(bubbles())
+    assert figure.axes[0].get_xlim()[1] < 1.0
+    assert any("beyond the edge: 9.00, 0.40" in text.get_text() for text in figure.axes[0].texts)

@@ -2,6 +2,7 @@
 
 from matplotlib.figure import Figure
 
+from diffusiontalker.evaluation.plots.bubbles import Bubble, draw_bubbles
 from diffusiontalker.evaluation.plots.channels import draw_channel_bars
 from diffusiontalker.evaluation.plots.corpus import draw_corpus
 from diffusiontalker.evaluation.plots.curves import CurvePanel, draw_curves, draw_variants
@@ -11,9 +12,11 @@ from diffusiontalker.evaluation.plots.style import render
 from diffusiontalker.evaluation.plots.training import draw_training
 
 __all__ = [
+    "Bubble",
     "CurvePanel",
     "EmbeddingPanel",
     "Figure",
+    "draw_bubbles",
     "draw_channel_bars",
     "draw_corpus",
     "draw_curves",

@@ -119,25 +119,26 @@ class Heard:
     """The same of the reference crop."""
 
 
-def hear(talker: Talker, batch: Batch, *, with_reference: bool = True) -> Heard:
-    """Features and embeddings; a frozen encoder's features arrive ready-made.
-
-    Args:
-        talker: encodes and embeds.
-        batch: windows.
-        with_reference: False: the window stands in for the reference crop, which costs nothing.
-    """
+def hear(talker: Talker, batch: Batch) -> Heard:
+    """Features and embeddings; a frozen encoder's features arrive ready-made."""
     features, mask = _features(talker, batch.speech, batch.lengths)
-    own = talker.personalizer.embed(features, mask)
-    if not with_reference:
-        return Heard(features=features, mask=mask, own=own, reference=own)
     reference, reference_mask = _features(talker, batch.reference, batch.reference_lengths)
     return Heard(
         features=features,
         mask=mask,
-        own=own,
+        own=talker.personalizer.embed(features, mask),
         reference=talker.personalizer.embed(reference, reference_mask),
     )
+
+
+def hear_as_teacher(teacher: Talker, batch: Batch) -> Heard:
+    """What a teacher hears of the windows, ready-made where the batch holds it, for the reference too."""
+    if batch.taught is None or batch.taught_lengths is None:
+        features, mask = _features(teacher, batch.speech, batch.lengths)
+    else:
+        features, mask = teacher.hold_last(batch.taught, batch.taught_lengths)
+    own = teacher.personalizer.embed(features, mask)
+    return Heard(features=features, mask=mask, own=own, reference=own)
 
 
 def _features(talker: Talker, speech: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:

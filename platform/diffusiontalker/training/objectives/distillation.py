@@ -33,6 +33,7 @@ from diffusiontalker.training.objectives.conditioning import (
     contrasts,
     draw,
     hear,
+    hear_as_teacher,
     personalize,
 )
 from diffusiontalker.training.ranks import Ranks
@@ -48,6 +49,9 @@ class DistillationObjectiveConfig(ConditioningConfig):
     """Folder of the teacher's bundle; every worker must see it."""
     teacher_digest: str = ""
     """Digest the teacher's bundle must have; empty: not checked."""
+    precompute: bool = True
+    """Compute the teacher's speech features once per clip instead of in every step; sound is then varied for the
+    student only, and not in speed."""
     student_steps: int = 8
     """Diffusion steps n of the student; its teacher takes 2n. 0: the encoder's warm-up, without any motion."""
     noise_levels: int = 2
@@ -117,7 +121,7 @@ class DistillationObjective(nn.Module):
         """`loss` (to be minimized; its gradient averaged over ranks is that of the whole batch) and its parts."""
         config = self.config
         with torch.no_grad():
-            taught = hear(self.teacher, batch, with_reference=False)
+            taught = hear_as_teacher(self.teacher, batch)
         heard = hear(self.talker, batch)
         losses = contrasts(self.talker, heard, batch, ranks=self.ranks) | self._alignment(heard, taught)
         losses["loss"] = (
@@ -149,7 +153,7 @@ class DistillationObjective(nn.Module):
     def _motion_losses(self, heard: Heard, taught: Heard, batch: Batch) -> dict[str, Tensor]:
         """L_dis, velocity, L_pc and the distance to the truth."""
         levels = self.config.noise_levels
-        draws, labels = self._draw(batch)
+        draws, labels = self.draw(batch)
         speaker, emotion = labels
         personalized = personalize(self.talker, heard, speaker=speaker, emotion=emotion, draws=draws)
         frames = batch.motion.shape[1]
@@ -178,7 +182,7 @@ class DistillationObjective(nn.Module):
             losses["loss_truth"] = reconstruction_loss(predicted, clean, known, count=self._count(known))
         return losses
 
-    def _draw(self, batch: Batch) -> tuple[Draws, tuple[Tensor, Tensor]]:
+    def draw(self, batch: Batch) -> tuple[Draws, tuple[Tensor, Tensor]]:
         """The random choices with times on the student's grid; and the speakers and emotions, some of them swapped.
 
         The noisiest level keeps its condition, because the enhancer looks at it.

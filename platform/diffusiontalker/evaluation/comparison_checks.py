@@ -1,0 +1,194 @@
+"""Is it distillation that made the student good? The claims of the paper and its controls as checks `{text, holds}`.
+
+Every check says its numbers, whether it holds or not.
+"""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from diffusiontalker.evaluation.ablation import BY_FIELD, Figure, Results, Spread, spread_of, verdict
+from diffusiontalker.evaluation.findings import Check, Row
+
+SIZE_REDUCTION = 0.864
+"""Share of the teacher's bytes that the student must save; the paper's 334 MB -> 45 MB of trainable parameters."""
+SPEED_UP = 8.0
+"""How many times faster the student must be; the paper's claim."""
+LVE_FACTOR = 1.10
+"""Most the student's lip vertex error may be, over the teacher's."""
+VOICE_POINTS = 0.03
+"""Most accuracy that enrolled voices may lose to the teacher's."""
+
+_ERRORS = ("lve_m2", "eve_m2", "fdd_abs")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Evidence:
+    """Everything the checks look at."""
+
+    teacher: str
+    student: str
+    rows: Mapping[str, Row]
+    """System name -> row of the headline group."""
+    results: Results
+    """Bundle name -> figures, over its trainings."""
+    pool: Sequence[str]
+    """Names whose repetitions give the spread."""
+    respaced: str
+    """Name of the teacher's row in the student's number of steps."""
+    enrolled: Mapping[str, Sequence[Mapping[str, Any]]]
+    """Bundle name -> scores per length of enrollment."""
+    direct: str = ""
+    """Name of the student trained on the data without a teacher."""
+    without_enhancer: str = ""
+    """Name of the student distilled without the personalizer enhancer."""
+
+
+def comparison_headline(evidence: Evidence) -> str:
+    """The paper's headline with our numbers."""
+    teacher, student = evidence.rows[evidence.teacher], evidence.rows[evidence.student]
+    saved = 1.0 - student["file_bytes"] / teacher["file_bytes"]
+    faster = f", {_speed_up(evidence):.1f} times faster" if _speed_up(evidence) else ""
+    errors = ", ".join(
+        f"{BY_FIELD[field].heading} {BY_FIELD[field].text(teacher[field])} → {BY_FIELD[field].text(student[field])} "
+        f"{BY_FIELD[field].unit}"
+        for field in _ERRORS
+    )
+    return (
+        f"From {_named(teacher)} of {teacher['file_bytes'] / 1e6:.2f} MB to {_named(student)} of "
+        f"{student['file_bytes'] / 1e6:.2f} MB: {-100 * saved:+.1f} % size{faster}; {errors}."
+    )
+
+
+def comparison_checks(evidence: Evidence) -> list[Check]:
+    """All checks that the evidence allows, the paper's claims first."""
+    checks = [_size(evidence), *_speed(evidence), _lip_error(evidence)]
+    checks += [_no_worse(evidence, field) for field in ("eve_m2", "fdd_abs")]
+    if evidence.respaced in evidence.rows:
+        rival = evidence.rows[evidence.respaced]
+        claim = f"Distillation beats skipping steps ({evidence.respaced}, not distilled)"
+        checks.append(_beats(evidence, claim, {field: rival[field] for field in _ERRORS}))
+    if evidence.direct:
+        rival = {field: evidence.results[evidence.direct][field].mean for field in _ERRORS}
+        checks.append(_beats(evidence, f"Distillation beats training without a teacher ({evidence.direct})", rival))
+    if evidence.without_enhancer:
+        checks += _enhancer(evidence)
+    return checks + _enrolled_voices(evidence)
+
+
+def _size(evidence: Evidence) -> Check:
+    teacher, student = (evidence.rows[name]["file_bytes"] for name in (evidence.teacher, evidence.student))
+    saved = 1.0 - student / teacher
+    text = (
+        f"Smaller: {student / 1e6:.2f} MB instead of {teacher / 1e6:.2f} MB, {-100 * saved:+.1f} % "
+        f"(expected: {-100 * SIZE_REDUCTION:+.1f} % or less)."
+    )
+    return {"text": text, "holds": saved >= SIZE_REDUCTION}
+
+
+def _speed(evidence: Evidence) -> list[Check]:
+    faster = _speed_up(evidence)
+    if faster is None:
+        return []
+    teacher, student = (evidence.rows[name] for name in (evidence.teacher, evidence.student))
+    latency = student["latency"]
+    text = (
+        f"Faster: {student['frames_per_s']:,.0f} instead of {teacher['frames_per_s']:,.0f} frames/s, {faster:.1f} "
+        f"times (expected: at least {SPEED_UP:g} times), from waveform to coefficients, measured in turns on "
+        f"{latency['device']}, PyTorch threads: {latency['threads']}."
+    )
+    return [{"text": text, "holds": faster >= SPEED_UP}]
+
+
+def _lip_error(evidence: Evidence) -> Check:
+    teacher, student = (evidence.rows[name] for name in (evidence.teacher, evidence.student))
+    factor, figure = student["lve_m2"] / teacher["lve_m2"], BY_FIELD["lve_m2"]
+    text = (
+        f"Lips as good: LVE {figure.text(student['lve_m2'])} against the teacher's {figure.text(teacher['lve_m2'])} "
+        f"{figure.unit}, {factor:.2f} times (expected: at most {LVE_FACTOR:.2f} times), one sample against one sample."
+    )
+    return {"text": text, "holds": factor <= LVE_FACTOR}
+
+
+def _no_worse(evidence: Evidence, field: str) -> Check:
+    figure = BY_FIELD[field]
+    teacher, student = (evidence.rows[name][field] for name in (evidence.teacher, evidence.student))
+    text = (
+        f"{figure.heading} no worse than the teacher's: {figure.text(student)} against {figure.text(teacher)} "
+        f"{figure.unit}."
+    )
+    return {"text": text, "holds": student <= teacher}
+
+
+def _beats(evidence: Evidence, claim: str, rival: Mapping[str, float]) -> Check:
+    """Better in at least one of the errors, by more than the spread."""
+    verdicts, parts = [], []
+    for field in _ERRORS:
+        figure, spread = BY_FIELD[field], _spread(evidence, field)
+        mine = evidence.results[evidence.student][field].mean
+        verdicts.append(verdict(figure, mine, rival[field], spread=spread.value))
+        parts.append(
+            f"{figure.heading} {figure.text(mine)} against {figure.text(rival[field])} {figure.unit}, {verdicts[-1]}"
+            f"{_of(figure, spread)}"
+        )
+    text = f"{claim}: {'; '.join(parts)} (expected: better in at least one, beyond the spread)."
+    return {"text": text, "holds": "better" in verdicts}
+
+
+def _enhancer(evidence: Evidence) -> list[Check]:
+    mine, other = (evidence.results[name] for name in (evidence.student, evidence.without_enhancer))
+    lips, spread = BY_FIELD["lve_m2"], _spread(evidence, "lve_m2")
+    lip_verdict = verdict(lips, mine["lve_m2"].mean, other["lve_m2"].mean, spread=spread.value)
+    checks = []
+    for field in ("style_voice", "style_emotion"):
+        if field not in mine or field not in other:
+            continue
+        style = BY_FIELD[field]
+        text = (
+            f"The personalizer enhancer pays ({evidence.without_enhancer} does without): {style.heading} "
+            f"{style.text(mine[field].mean)} against {style.text(other[field].mean)} {style.unit}; LVE "
+            f"{lips.text(mine['lve_m2'].mean)} against {lips.text(other['lve_m2'].mean)} {lips.unit}, {lip_verdict}"
+            f"{_of(lips, spread)} (expected: higher retrieval, LVE not worse beyond the spread)."
+        )
+        holds = mine[field].mean > other[field].mean and lip_verdict != "worse"
+        checks.append({"text": text, "holds": holds})
+    return checks
+
+
+def _enrolled_voices(evidence: Evidence) -> list[Check]:
+    pairs = [
+        (teacher, student)
+        for teacher, student in zip(
+            evidence.enrolled[evidence.teacher], evidence.enrolled[evidence.student], strict=True
+        )
+        if teacher["accuracy"] is not None
+    ]
+    if not pairs:
+        return []
+    parts = [
+        f"{student['seconds']:g} s: {100 * student['accuracy']:.1f} % against {100 * teacher['accuracy']:.1f} %"
+        for teacher, student in pairs
+    ]
+    text = (
+        f"Enrolled voices are told apart as well as the teacher's: {'; '.join(parts)} of held-out clips nearest to "
+        f"their own speaker (expected: at most {100 * VOICE_POINTS:g} points fewer)."
+    )
+    return [{"text": text, "holds": all(s["accuracy"] >= t["accuracy"] - VOICE_POINTS for t, s in pairs)}]
+
+
+def _speed_up(evidence: Evidence) -> float | None:
+    teacher, student = (evidence.rows[name]["rtf"] for name in (evidence.teacher, evidence.student))
+    return None if teacher is None or student is None else teacher / student
+
+
+def _spread(evidence: Evidence, field: str) -> Spread:
+    return spread_of(field, evidence.results, names=evidence.pool)
+
+
+def _of(figure: Figure, spread: Spread) -> str:
+    return "" if spread.over == "nothing" else f" ({figure.text(spread.value)} over {spread.over})"
+
+
+def _named(row: Row) -> str:
+    steps = row["num_steps"]
+    return f"{row['name']} ({steps} step{'s' if steps != 1 else ''})"

@@ -1,0 +1,161 @@
+"""The evaluation job: any number of trained talkers, compared on the held-out clips of a corpus.
+
+One stage, one artefact: the report folder is there whole or not at all.
+"""
+
+import dataclasses
+import json
+import logging
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from diffusiontalker.config import ConfigError, require_new, to_plain
+from diffusiontalker.data import Corpus
+from diffusiontalker.evaluation import ComparisonConfig, EvaluationConfig, ablation_text, compare, results_table
+from diffusiontalker.face import builtin_rig, load_rig
+from diffusiontalker.inference import Bundle, load_bundle
+
+logger = logging.getLogger(__name__)
+
+_COLUMNS = {
+    "num_steps": "d", "file_bytes": ",d", "frames_per_s": ",.0f", "lve_mm": ".2f", "lve_m2": ".2e", "eve_m2": ".2e",
+    "fdd_abs": ".1e", "mae": ".4f",
+}  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class EvaluateJobConfig:
+    """Everything about one comparison."""
+
+    corpus_uri: str = ""
+    """Path or URL of a finished corpus; may name environment variables, as in ${RUNS}/corpus."""
+    bundles: tuple[str, ...] = ()
+    """NAME=PATH of every trained talker; a NAME given several times means trainings with several seeds. Paths may name
+    environment variables."""
+    name: str = "comparison"
+    """Name of the report's folder under runs/."""
+    comparison: ComparisonConfig = dataclasses.field(default_factory=ComparisonConfig)
+    """Which name plays which part."""
+    evaluation: EvaluationConfig = dataclasses.field(default_factory=lambda: EvaluationConfig(title="Comparison"))
+    """What to measure."""
+    rig: str = ""
+    """Head for vertex errors: an .npz, a folder of OBJ files or a GLB; empty for the built-in one."""
+
+    def __post_init__(self) -> None:
+        """Checks the names."""
+        if not self.name or Path(self.name).name != self.name:
+            raise ValueError(f"name is '{self.name}', expected a folder name such as 'comparison'")
+        for bundle in self.bundles:
+            name, _, path = bundle.partition("=")
+            if not name or not path:
+                raise ValueError(f"bundles holds '{bundle}', expected NAME=PATH such as student=runs/student/bundle")
+
+
+def run_evaluate_job(config: EvaluateJobConfig, *, out: Path | None = None, resume: bool = False) -> str:
+    """Compares the bundles and returns what to tell the user: both tables, the checks, and where the report lies.
+
+    Args:
+        config: the comparison.
+        out: report folder; `runs/<name>` when None.
+        resume: show the report that stands there, if one does, provided it is about the same bundles and settings.
+
+    Raises:
+        ArtefactError: when the folder exists (without `resume`) or cannot be written.
+        BundleError: when a bundle cannot be loaded.
+        ConfigError: without corpus or bundles, for an environment variable that is not set, or for a
+            report about something else (with `resume`).
+        CorpusError: when the corpus cannot be opened.
+        EvaluationError: see `evaluation.compare`.
+    """
+    if not config.corpus_uri or not config.bundles:
+        missing = "bundles" if config.corpus_uri else "corpus_uri"
+        raise ConfigError(f"{missing} is empty; say what to compare: --corpus-uri CORPUS --bundles NAME=PATH NAME=PATH")
+    root = out or Path("runs") / config.name
+    source = root / "report.json"
+    if not resume:
+        require_new(root, remedy="show that report with --resume, or give this one another folder with --out")
+    rig = load_rig(Path(_expanded(config.rig, field="rig"))) if config.rig else builtin_rig()
+    corpus = Corpus.open(_expanded(config.corpus_uri, field="corpus_uri"))
+    bundles = load_named_bundles(config.bundles)
+    if resume and source.is_file():
+        content = json.loads(source.read_text(encoding="utf-8"))
+        _require_same(content, config, corpus, bundles, source=source)
+    else:
+        logger.info("comparing %s on %s", ", ".join(bundles), corpus.uri)
+        content = compare(
+            corpus, bundles, rig=rig, out=root, comparison=config.comparison, evaluation=config.evaluation
+        ).content
+    return comparison_text(content, folder=root)
+
+
+def load_named_bundles(specifications: Sequence[str]) -> dict[str, list[Bundle]]:
+    """Bundles by name, in the order given; a name that comes several times has several.
+
+    Args:
+        specifications: NAME=PATH each.
+
+    Raises:
+        BundleError: when a bundle cannot be loaded.
+        ConfigError: for an environment variable that is not set.
+    """
+    bundles: dict[str, list[Bundle]] = {}
+    for specification in specifications:
+        name, _, path = specification.partition("=")
+        bundles.setdefault(name, []).append(load_bundle(Path(_expanded(path, field="bundles")).expanduser()))
+    return bundles
+
+
+def comparison_text(content: dict[str, Any], *, folder: Path) -> str:
+    """A finished comparison for the terminal.
+
+    Args:
+        content: of `report.json`.
+        folder: where it lies.
+    """
+    checks = [f"{'yes' if check['holds'] else 'NO ':3} {check['text']}" for check in content["checks"]]
+    paths = f"report       {folder / 'report.html'}\nfigures      {folder / 'report.json'}"
+    tables = (
+        results_table(content["systems"], columns=_COLUMNS),
+        "Against the student: + better, - worse, = within the spread\n"
+        + ablation_text(content["comparison"]["ablation"]),
+    )
+    return "\n\n".join((content["headline"], *tables, "\n".join(checks), paths))
+
+
+def _require_same(
+    content: dict[str, Any],
+    config: EvaluateJobConfig,
+    corpus: Corpus,
+    bundles: dict[str, list[Bundle]],
+    *,
+    source: Path,
+) -> None:
+    digests = {name: [bundle.digest for bundle in trainings] for name, trainings in bundles.items()}
+    differs = [
+        what
+        for what, then, now in (
+            ("the corpus", content["corpus"]["digest"], corpus.info.digest),
+            ("the bundles", content["comparison"]["bundles"], digests),
+            ("comparison", content["comparison"]["asked_for"], to_plain(config.comparison)),
+            ("evaluation", content["comparison"]["evaluation_asked_for"], to_plain(config.evaluation)),
+        )
+        if then != now
+    ]
+    if differs:
+        raise ConfigError(
+            f"{source} was made with something else ({', '.join(differs)} changed); "
+            "give this comparison another folder with --out"
+        )
+
+
+def _expanded(text: str, *, field: str) -> str:
+    path = os.path.expandvars(text)
+    missing = re.findall(r"\$\{?(\w+)", path)
+    if missing:
+        raise ConfigError(
+            f"{field} is '{text}', but the environment variable {missing[0]} is not set; set it, or write the path"
+        )
+    return path

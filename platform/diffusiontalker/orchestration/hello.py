@@ -1,0 +1,44 @@
+"""The sentence that a finished talker animates: proof that can be heard and seen."""
+
+import dataclasses
+from pathlib import Path
+
+from diffusiontalker.audio.waveform import write_wav
+from diffusiontalker.data import EMOTIONS, SPEAKER_NAMES, speak
+from diffusiontalker.face import Rig, write_motion
+from diffusiontalker.inference import Bundle, animate
+from diffusiontalker.orchestration.run_folder import RunFolder
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class HelloConfig:
+    """The sentence that the finished talker animates."""
+
+    text: str = "Hello! I have just learned how to talk, and this is my very first sentence."
+    """English text."""
+    voice: str = SPEAKER_NAMES[0]
+    """Synthetic speaker whose voice says it; the talker hears only the sound."""
+    emotion: str = "neutral"
+    """Emotion in which it is said."""
+
+    def __post_init__(self) -> None:
+        """Checks the names now, not after hours of training."""
+        for what, name, known in (("voice", self.voice, SPEAKER_NAMES), ("emotion", self.emotion, EMOTIONS)):
+            if name not in known:
+                raise ValueError(f"{what} is '{name}', expected one of {', '.join(known)}")
+
+
+def say_hello(config: HelloConfig, bundle: Bundle, folder: RunFolder, *, rig: Rig) -> None:
+    """Writes `hello.wav`, `hello.csv` and `hello.glb`, unless they are there."""
+    if folder.hello("glb").exists():
+        return
+    spoken = speak(config.text, voice=config.voice, emotion=config.emotion, motion_fps=bundle.motion_fps)
+    write_wav(spoken.waveform, folder.hello("wav"), overwrite=True)
+    motion = animate(bundle, spoken.waveform)
+    write_motion(motion, folder.hello("csv"), overwrite=True)
+    write_motion(motion, folder.hello("glb"), rig=rig, audio_path=folder.hello("wav"), overwrite=True)
+
+
+def shown(path: Path) -> Path:
+    """A path as people want to read it: relative to where they are."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

@@ -1,0 +1,119 @@
+import dataclasses
+
+import pytest
+
+from diffusiontalker.evaluation.ablation import Values
+from diffusiontalker.evaluation.comparison_checks import Evidence, comparison_checks, comparison_headline
+
+
+def row(name: str, *, megabytes: float, rtf: float | None, lve: float, eve: float, fdd: float, steps: int) -> dict:
+    return {
+        "name": name, "num_steps": steps, "file_bytes": megabytes * 1e6, "rtf": rtf,
+        "frames_per_s": rtf and 25 / rtf, "latency": {"device": "cpu", "threads": 1},
+        "lve_m2": lve * 1e-5, "eve_m2": eve * 1e-5, "fdd_abs": fdd * 1e-7,
+    }  # fmt: skip
+
+
+def values(*trainings: float) -> Values:
+    return Values(trainings=trainings)
+
+
+def figures(lve: float, eve: float, fdd: float, voice: float, *, spread: float = 0.0) -> dict[str, Values]:
+    pairs = {"lve_m2": lve * 1e-5, "eve_m2": eve * 1e-5, "fdd_abs": fdd * 1e-7, "style_voice": voice}
+    return {field: values(mean * (1 - spread), mean * (1 + spread)) for field, mean in pairs.items()}
+
+
+def enrolled(*accuracies: float | None) -> list[dict]:
+    return [{"seconds": 5.0 * (i + 1), "accuracy": accuracy} for i, accuracy in enumerate(accuracies)]
+
+
+GOOD = Evidence(
+    teacher="teacher", student="student", respaced="teacher in 2 steps", pool=["student", "direct", "plain"],
+    rows={
+        "teacher": row("teacher", megabytes=100, rtf=0.08, lve=1.0, eve=1.0, fdd=1.0, steps=16),
+        "teacher in 2 steps": row("teacher in 2 steps", megabytes=100, rtf=0.02, lve=2.0, eve=2.0, fdd=2.0, steps=2),
+        "student": row("student", megabytes=13.6, rtf=0.01, lve=1.1, eve=0.9, fdd=0.9, steps=2),
+    },
+    results={
+        "teacher": figures(1.0, 1.0, 1.0, 0.9), "student": figures(1.1, 0.9, 0.9, 0.9, spread=0.01),
+        "direct": figures(1.5, 1.2, 3.0, 0.5), "plain": figures(1.1, 0.9, 0.9, 0.6),
+    },
+    enrolled={"teacher": enrolled(1.0, 1.0, None), "student": enrolled(0.97, 1.0, None)},
+    direct="direct", without_enhancer="plain",
+)  # fmt: skip
+
+
+def holding(evidence: Evidence) -> dict[str, bool]:
+    return {check["text"].split(":")[0].split(" (")[0]: check["holds"] for check in comparison_checks(evidence)}
+
+
+def with_student(**changes) -> Evidence:
+    student = GOOD.rows["student"] | changes
+    return dataclasses.replace(GOOD, rows={**GOOD.rows, "student": student})
+
+
+def test_everything_holds_at_the_limits_of_the_claims():
+    assert holding(GOOD) == {
+        "Smaller": True, "Faster": True, "Lips as good": True, "EVE no worse than the teacher's": True,
+        "|FDD| no worse than the teacher's": True, "Distillation beats skipping steps": True,
+        "Distillation beats training without a teacher": True, "The personalizer enhancer pays": True,
+        "Enrolled voices are told apart as well as the teacher's": True,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("evidence", "claim"),
+    [
+        (with_student(file_bytes=13.7e6), "Smaller"),
+        (with_student(rtf=0.0101), "Faster"),
+        (with_student(lve_m2=1.11e-5), "Lips as good"),
+        (with_student(eve_m2=1.01e-5), "EVE no worse than the teacher's"),
+        (with_student(fdd_abs=1.01e-7), "|FDD| no worse than the teacher's"),
+        (
+            dataclasses.replace(GOOD, rows=GOOD.rows | {"teacher in 2 steps": GOOD.rows["student"]}),
+            "Distillation beats skipping steps",
+        ),
+        (
+            dataclasses.replace(GOOD, results={**GOOD.results, "direct": figures(1.105, 0.9, 0.9, 0.5)}),
+            "Distillation beats training without a teacher",
+        ),
+        (
+            dataclasses.replace(GOOD, results={**GOOD.results, "plain": figures(1.1, 0.9, 0.9, 0.95)}),
+            "The personalizer enhancer pays",
+        ),
+        (
+            dataclasses.replace(GOOD, results={**GOOD.results, "plain": figures(0.8, 0.9, 0.9, 0.6)}),
+            "The personalizer enhancer pays",
+        ),
+        (
+            dataclasses.replace(GOOD, enrolled=GOOD.enrolled | {"student": enrolled(1.0, 0.96, None)}),
+            "Enrolled voices are told apart as well as the teacher's",
+        ),
+    ],
+)
+def test_each_claim_fails_alone_when_its_numbers_do(evidence: Evidence, claim: str):
+    assert [name for name, holds in holding(evidence).items() if not holds] == [claim]
+
+
+def test_better_in_one_error_is_enough_but_not_within_the_spread():
+    lively = dataclasses.replace(GOOD, results={**GOOD.results, "direct": figures(0.5, 0.5, 3.0, 0.5)})
+    assert holding(lively)["Distillation beats training without a teacher"]
+    (text,) = [c["text"] for c in comparison_checks(lively) if "without a teacher" in c["text"]]
+    assert "LVE 1.100 against 0.500 10⁻⁵ m², worse" in text
+    assert "over trainings" in text
+
+
+def test_claims_without_evidence_are_not_made():
+    bare = dataclasses.replace(
+        with_student(rtf=None, frames_per_s=None), respaced="teacher in 3 steps", direct="", without_enhancer="",
+        enrolled={"teacher": enrolled(None), "student": enrolled(None)},
+    )  # fmt: skip
+    assert len(holding(bare)) == 4
+    assert "faster" not in comparison_headline(bare)
+
+
+def test_the_headline_is_the_papers_with_our_numbers():
+    assert comparison_headline(GOOD) == (
+        "From teacher (16 steps) of 100.00 MB to student (2 steps) of 13.60 MB: -86.4 % size, 8.0 times faster; "
+        "LVE 1.000 → 1.100 10⁻⁵ m², EVE 1.000 → 0.900 10⁻⁵ m², |FDD| 1.00 → 0.90 10⁻⁷ m²."
+    )
