@@ -8,14 +8,15 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c c
 
 .PHONY: help demo test check lint format clean
 help:
-	@echo "make demo    speech in, face out: the whole main job on a synthetic corpus, into runs/demo"
+	@echo "make demo    speech in, face out: teacher, student and proof on a synthetic corpus, into runs/demo*"
 	@echo "make test    linters and every test"
 	@echo "make check   linters and unit tests, under two minutes"
 	@echo "make format  reformat the sources"
 	@echo "make clean   remove caches (runs/ and .venv/ stay)"
 
 demo: $(RUNTIME)
-	$(BIN)/python jobs/train_teacher.py --config jobs/configs/demo.yaml $(ARGS)
+	$(BIN)/python jobs/train_teacher.py --config jobs/configs/demo.yaml $(if $(wildcard runs/demo),--resume) $(ARGS)
+	$(BIN)/python jobs/distill_student.py --config jobs/configs/demo_student.yaml $(if $(wildcard runs/demo_student),--resume) $(ARGS)
 
 test: lint
 	$(BIN)/python -m pytest $(ARGS)

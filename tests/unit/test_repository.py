@@ -117,19 +117,21 @@ def test_jobs_are_thin_and_say_how_they_are_run(path):
 @pytest.mark.parametrize("path", sorted((ROOT / "jobs" / "configs").glob("*.yaml")), ids=lambda path: path.name)
 def test_shipped_configs_parse_strictly(path):
     from diffusiontalker.config import ConfigError, from_plain, load_config
-    from diffusiontalker.orchestration import MainJobConfig
+    from diffusiontalker.orchestration import DistillJobConfig, MainJobConfig
 
-    load_config(MainJobConfig, path=path)
+    config_class = DistillJobConfig if path.stem.endswith("_student") else MainJobConfig
+    load_config(config_class, path=path)
     raw = yaml.safe_load(path.read_text(encoding="utf-8"))
     with pytest.raises(ConfigError, match="stpes"):
-        from_plain(MainJobConfig, {**raw, "training": {**raw["training"], "stpes": 1}}, source=path.name)
+        from_plain(config_class, {**raw, "training": {**raw["training"], "stpes": 1}}, source=path.name)
 
 
-def test_demo_runs_the_shipped_demo_config():
+def test_demo_runs_the_shipped_demo_configs():
     completed = subprocess.run(
         ["make", "--dry-run", "--always-make", "demo"], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
     )
     assert ".venv/bin/python jobs/train_teacher.py --config jobs/configs/demo.yaml" in completed.stdout
+    assert ".venv/bin/python jobs/distill_student.py --config jobs/configs/demo_student.yaml" in completed.stdout
 
 
 def test_the_readme_has_a_line_for_every_room():

@@ -4,6 +4,7 @@ from diffusiontalker.orchestration.cluster import absolute_uri, ray_cluster
 from diffusiontalker.orchestration.corpus_source import CorpusSourceConfig, open_corpus
 from diffusiontalker.orchestration.distill import ChainConfig, chain_stages, distill
 from diffusiontalker.orchestration.distill_job import DistillJobConfig, run_distill_job
+from diffusiontalker.orchestration.evaluate_job import EvaluateJobConfig, run_evaluate_job
 from diffusiontalker.orchestration.hello import HelloConfig
 from diffusiontalker.orchestration.job import run_job
 from diffusiontalker.orchestration.main_job import MainJobConfig, run_main_job
@@ -14,6 +15,7 @@ __all__ = [
     "ChainConfig",
     "CorpusSourceConfig",
     "DistillJobConfig",
+    "EvaluateJobConfig",
     "HelloConfig",
     "MainJobConfig",
     "OrchestrationConfig",
@@ -24,6 +26,7 @@ __all__ = [
     "open_corpus",
     "ray_cluster",
     "run_distill_job",
+    "run_evaluate_job",
     "run_job",
     "run_main_job",
     "train_on_ray",

@@ -15,7 +15,7 @@ from typing import Literal
 
 from diffusiontalker.config import ConfigError
 from diffusiontalker.data import Corpus
-from diffusiontalker.evaluation import ComparisonConfig, EvaluationConfig, compare, results_table
+from diffusiontalker.evaluation import ComparisonConfig, EvaluationConfig, compare
 from diffusiontalker.face import Rig, builtin_rig, load_rig
 from diffusiontalker.inference import Bundle, load_bundle, save_bundle
 from diffusiontalker.models import STUDENT_SIZES, TalkerConfig
@@ -23,6 +23,7 @@ from diffusiontalker.orchestration.cards import measured, training_card
 from diffusiontalker.orchestration.cluster import ray_cluster
 from diffusiontalker.orchestration.corpus_source import CorpusSourceConfig, open_corpus
 from diffusiontalker.orchestration.distill import ChainConfig, chain_stages, distill
+from diffusiontalker.orchestration.evaluate_job import comparison_text
 from diffusiontalker.orchestration.hello import HelloConfig, say_hello, shown
 from diffusiontalker.orchestration.progress import Span
 from diffusiontalker.orchestration.run_folder import RunFolder
@@ -117,7 +118,7 @@ class _Plan:
 
 
 def run_distill_job(config: DistillJobConfig, *, out: Path | None = None, resume: bool = False) -> str:
-    """Runs the whole job and returns what to tell the user: a results table and the paths of what was made.
+    """Runs the whole job and returns what to tell the user: tables, checks, and the paths of what was made.
 
     Args:
         config: the run.
@@ -163,7 +164,7 @@ def run_distill_job(config: DistillJobConfig, *, out: Path | None = None, resume
     content = _compared(config, corpus, bundles, folder, rig=rig)
     logger.info("hello")
     say_hello(config.hello, load_bundle(folder.bundle), folder, rig=rig)
-    return f"{results_table(content['systems'])}\n\n{_paths(folder)}"
+    return f"{comparison_text(content)}\n\n{_paths(folder)}"
 
 
 def _plans(config: DistillJobConfig, num_steps: int) -> Iterator[_Plan]:

@@ -88,7 +88,7 @@ def run_evaluate_job(config: EvaluateJobConfig, *, out: Path | None = None, resu
         content = compare(
             corpus, bundles, rig=rig, out=root, comparison=config.comparison, evaluation=config.evaluation
         ).content
-    return comparison_text(content, folder=root)
+    return f"{comparison_text(content)}\n\nreport       {root / 'report.html'}\nfigures      {source}"
 
 
 def load_named_bundles(specifications: Sequence[str]) -> dict[str, list[Bundle]]:
@@ -108,21 +108,15 @@ def load_named_bundles(specifications: Sequence[str]) -> dict[str, list[Bundle]]
     return bundles
 
 
-def comparison_text(content: dict[str, Any], *, folder: Path) -> str:
-    """A finished comparison for the terminal.
-
-    Args:
-        content: of `report.json`.
-        folder: where it lies.
-    """
+def comparison_text(content: dict[str, Any]) -> str:
+    """Headline, tables and checks of a finished comparison (`report.json`), for the terminal."""
     checks = [f"{'yes' if check['holds'] else 'NO ':3} {check['text']}" for check in content["checks"]]
-    paths = f"report       {folder / 'report.html'}\nfigures      {folder / 'report.json'}"
     tables = (
         results_table(content["systems"], columns=_COLUMNS),
         "Against the student: + better, - worse, = within the spread\n"
         + ablation_text(content["comparison"]["ablation"]),
     )
-    return "\n\n".join((content["headline"], *tables, "\n".join(checks), paths))
+    return "\n\n".join((content["headline"], *tables, "\n".join(checks)))
 
 
 def _require_same(
