@@ -60,7 +60,7 @@ class DistillJobConfig:
     """Network of the student: base (up to 45 MB), small (12 MB), nano (3.4 MB), or custom for `training.talker`."""
     more_sizes: tuple[Size, ...] = ()
     """Further sizes that are distilled with the first seed, to be compared."""
-    precision: Literal["float32", "float16"] = "float32"
+    precision: Literal["float32", "float16"] = "float16"
     """How the students' weights are stored; they always compute in float32."""
     deployed_steps: int = 2
     """Diffusion steps of the student that becomes `bundle` and says hello."""
@@ -71,12 +71,12 @@ class DistillJobConfig:
     chain: ChainConfig = dataclasses.field(default_factory=ChainConfig)
     """How long each stage trains."""
     seeds: tuple[int, ...] = (0,)
-    """The whole chain is trained once per seed; several show the spread."""
+    """The chain, and the direct training, run once per seed; several show the spread."""
     controls: tuple[Control, ...] = ("direct", "without_enhancer", "without_alignment")
     """What the student is compared with: the same network trained on the corpus directly, for as many steps as the
     chain; the student without the personalizer enhancer; without feature alignment and warm-up."""
     control_seeds: tuple[int, ...] = (0,)
-    """Each control is trained once per seed."""
+    """The students without a part are trained once per seed."""
     comparison: ComparisonConfig = dataclasses.field(default_factory=ComparisonConfig)
     """How students, teacher and controls are compared; which name plays which part is filled in."""
     evaluation: EvaluationConfig = dataclasses.field(default_factory=EvaluationConfig)
@@ -168,7 +168,7 @@ def run_distill_job(config: DistillJobConfig, *, out: Path | None = None, resume
 
 
 def _plans(config: DistillJobConfig, num_steps: int) -> Iterator[_Plan]:
-    """The student first, then other sizes, then the controls."""
+    """For the first seed everything, in the order of importance; then the other seeds."""
     talker = _talker(config, config.size)
 
     def plan(name: str, seed: int, *, talker: TalkerConfig = talker, chain: ChainConfig | None = config.chain,
@@ -177,19 +177,24 @@ def _plans(config: DistillJobConfig, num_steps: int) -> Iterator[_Plan]:
         training = dataclasses.replace(config.training, objective=changed, seed=seed)
         return _Plan(name=name, seed=seed, talker=talker, training=training, chain=chain)
 
-    for seed in config.seeds:
+    def student_and_direct(seed: int) -> Iterator[_Plan]:
         yield plan(STUDENT, seed)
-    for size in config.more_sizes:
-        yield plan(size, config.seeds[0], talker=_talker(config, size))
-    for seed in config.control_seeds:
         if "direct" in config.controls:
             yield _direct(plan(DIRECT, seed, chain=None), num_steps)
+
+    first, *others = config.seeds
+    yield from student_and_direct(first)
+    for seed in config.control_seeds:
         if "without_enhancer" in config.controls:
             yield plan(WITHOUT_ENHANCER, seed, enhancer_weight=0.0)
         if "without_alignment" in config.controls:
             steps = config.chain.first_steps + config.chain.warm_up_steps
             chain = dataclasses.replace(config.chain, warm_up_steps=0, first_steps=steps)
             yield plan(WITHOUT_ALIGNMENT, seed, chain=chain, feature_weight=0.0)
+    for size in config.more_sizes:
+        yield plan(size, first, talker=_talker(config, size))
+    for seed in others:
+        yield from student_and_direct(seed)
 
 
 def _direct(plan: _Plan, num_steps: int) -> _Plan:

@@ -22,6 +22,12 @@ from diffusiontalker.config import (
     write_yaml,
 )
 
+_MAY_CHANGE = (
+    *("orchestration", "evaluation", "comparison", "hello"),
+    *("seeds", "controls", "control_seeds", "more_sizes"),
+)
+"""Parts of a configuration that change nothing about what a run has made already."""
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class RunFolder:
@@ -116,8 +122,7 @@ class RunFolder:
     def reopen(cls, root: Path, config: Any) -> "RunFolder":
         """The folder of an earlier start of the same run.
 
-        `orchestration` (where to compute), `evaluation` and `hello` (what to show) may differ; the rest
-        must be as it was.
+        Where to compute, what to show and which networks to add may differ; the rest must be as it was.
 
         Raises:
             ArtefactError: when no run stands at `root`.
@@ -127,7 +132,7 @@ class RunFolder:
         if not folder.config.is_file():
             raise ArtefactError(f"{root} holds no run to resume (no config.yaml); start it without --resume")
         stored, now = to_plain(load_config(type(config), path=folder.config)), to_plain(config)
-        before = stored | {part: now[part] for part in ("orchestration", "evaluation", "hello") if part in now}
+        before = stored | {part: now[part] for part in _MAY_CHANGE if part in now}
         if config_digest(from_plain(type(config), before)) != config_digest(config):
             changes = "; ".join(_differences(before, now))
             raise ConfigError(

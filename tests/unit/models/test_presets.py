@@ -9,8 +9,8 @@ from diffusiontalker.face.arkit import CHANNELS
 from diffusiontalker.inference import Bundle, Precision, load_bundle, save_bundle
 from diffusiontalker.models import STUDENT_SIZES, PersonalizerConfig, Talker
 
-LIMIT_MB = {"base": 45.0, "small": 12.0, "nano": 3.4}
-HALF_LIMIT_MB = {"base": 22.5, "small": 6.0, "nano": 1.7}
+LIMIT_MB = {"base": 45.0, "small": 12.0, "nano": 6.8}
+HALF_LIMIT_MB = {"base": 22.5, "small": 6.0, "nano": 3.4}
 
 
 @pytest.fixture(scope="module", params=sorted(STUDENT_SIZES))
@@ -39,14 +39,15 @@ def test_a_saved_student_stays_within_its_limit(
     assert 0.85 * limits[name] < num_bytes / 1e6 <= limits[name]
 
 
-def test_sizes_are_steps_of_more_than_three() -> None:
+def test_every_size_is_much_smaller_than_the_one_before() -> None:
     counts = {}
     for name, config in STUDENT_SIZES.items():
         with torch.device("meta"):
             talker = Talker(config, speakers=["a"], emotions=["neutral"], channel_names=CHANNELS, motion_fps=30.0)
         counts[name] = sum(parameter.numel() for parameter in talker.parameters())
     assert set(counts) == set(LIMIT_MB)
-    assert counts["base"] > 3 * counts["small"] > 9 * counts["nano"]
+    assert counts["base"] > 3 * counts["small"]
+    assert counts["small"] > 1.5 * counts["nano"]
 
 
 def test_voices_fit_every_size_and_the_default_teacher() -> None:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from diffusiontalker.data import Batch
 from diffusiontalker.diffusion import add_noise, ddim_step
+from diffusiontalker.face.arkit import CHANNELS, LIP_CHANNELS
 from diffusiontalker.losses import (
     distillation_loss,
     embedding_alignment_loss,
@@ -62,8 +63,9 @@ class DistillationObjectiveConfig(ConditioningConfig):
     """The student's identity and emotion embeddings against the teacher's."""
     enhancer_weight: float = 0.05
     """w_pc: the personalizer enhancer."""
-    truth_weight: float = 0.0
-    """w_gt: predictions against recorded motion, where there is some; draws the student towards the mean motion."""
+    truth_weight: float = 0.5
+    """w_gt: predicted lips and jaw against recorded ones, where there are some. The upper face is left to the teacher:
+    speech decides little about it, and the truth would draw it towards a still mean."""
     swap_probability: float = 0.25
     """Chance that an example is spoken in the prototype of a random speaker and emotion, from pure noise."""
 
@@ -99,6 +101,9 @@ class DistillationObjective(nn.Module):
         width, taught_width = talker.encoder.feature_dim, teacher.encoder.feature_dim
         self.feature_projection = nn.Identity() if width == taught_width else nn.Linear(width, taught_width)
         self.leaves_unused = config.student_steps == 0
+        lips = {CHANNELS[index] for index in LIP_CHANNELS}
+        columns = [column for column, name in enumerate(talker.channel_names) if name in lips]
+        self.lip_columns = columns or list(range(len(talker.channel_names)))
         if config.enhancer_weight:
             self.motion_encoder = MotionEncoder(talker.channel_names)
             self.style_encoder = StyleEncoder(talker.config.personalizer.personalized_dim)
@@ -179,7 +184,10 @@ class DistillationObjective(nn.Module):
         if self.config.truth_weight:
             has_truth = batch.is_recorded & (draws.swap[:, 0] >= self.config.swap_probability)
             known = mask * has_truth.to(mask.dtype).repeat_interleave(levels)[:, None, None]
-            losses["loss_truth"] = reconstruction_loss(predicted, clean, known, count=self._count(known))
+            lips = self.lip_columns
+            losses["loss_truth"] = reconstruction_loss(
+                predicted[..., lips], clean[..., lips], known, count=self._count(known)
+            )
         return losses
 
     def draw(self, batch: Batch) -> tuple[Draws, tuple[Tensor, Tensor]]:
