@@ -77,11 +77,13 @@ def comparison_checks(evidence: Evidence) -> list[Check]:
 
 
 def _size(evidence: Evidence) -> Check:
-    teacher, student = (evidence.rows[name]["file_bytes"] for name in (evidence.teacher, evidence.student))
-    saved = 1.0 - student / teacher
+    teacher, student = (evidence.rows[name] for name in (evidence.teacher, evidence.student))
+    saved = 1.0 - student["file_bytes"] / teacher["file_bytes"]
+    sizes = [f"{row['file_bytes'] / 1e6:.2f} MB ({row['precision']} as stored)" for row in (student, teacher)]
     text = (
-        f"Smaller: {student / 1e6:.2f} MB instead of {teacher / 1e6:.2f} MB, {-100 * saved:+.1f} % "
-        f"(expected: {-100 * SIZE_REDUCTION:+.1f} % or less)."
+        f"Smaller: {sizes[0]} instead of {sizes[1]}, {-100 * saved:+.1f} % (expected: {-100 * SIZE_REDUCTION:+.1f} % "
+        f"or less); {student['parameters'] / 1e6:.2f} instead of {teacher['parameters'] / 1e6:.2f} million parameters, "
+        f"{100 * (student['parameters'] / teacher['parameters'] - 1.0):+.1f} %."
     )
     return {"text": text, "holds": saved >= SIZE_REDUCTION}
 

@@ -9,6 +9,7 @@ from diffusiontalker.evaluation.comparison_checks import Evidence, comparison_ch
 def row(name: str, *, megabytes: float, rtf: float | None, lve: float, eve: float, fdd: float, steps: int) -> dict:
     return {
         "name": name, "num_steps": steps, "file_bytes": megabytes * 1e6, "rtf": rtf,
+        "precision": "float32", "parameters": megabytes * 2.5e5,
         "frames_per_s": rtf and 25 / rtf, "latency": {"device": "cpu", "threads": 1},
         "lve_m2": lve * 1e-5, "eve_m2": eve * 1e-5, "fdd_abs": fdd * 1e-7,
     }  # fmt: skip
