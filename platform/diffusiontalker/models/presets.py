@@ -27,4 +27,4 @@ STUDENT_SIZES: dict[str, TalkerConfig] = {
     ),
 }
 """Size -> network. Bundles of 20 speakers, 8 emotions and 52 channels measure 20.6, 5.4 and 3.3 MB stored in float16,
-41.1, 10.8 and 6.5 MB in float32. In half precision nano is below the smallest student published for this task (3.4 MB)."""
+41.1, 10.8 and 6.5 MB in float32. In half precision nano is below the smallest published student (3.4 MB)."""

@@ -3,7 +3,8 @@
 from diffusiontalker.orchestration.cluster import absolute_uri, ray_cluster
 from diffusiontalker.orchestration.corpus_source import CorpusSourceConfig, open_corpus
 from diffusiontalker.orchestration.distill import ChainConfig, chain_stages, distill
-from diffusiontalker.orchestration.distill_job import DistillJobConfig, run_distill_job
+from diffusiontalker.orchestration.distill_job import run_distill_job
+from diffusiontalker.orchestration.distill_plan import DistillJobConfig
 from diffusiontalker.orchestration.evaluate_job import EvaluateJobConfig, run_evaluate_job
 from diffusiontalker.orchestration.hello import HelloConfig
 from diffusiontalker.orchestration.job import run_job

@@ -1,0 +1,148 @@
+"""What a distillation job is asked for, and which networks it trains for that: student, other sizes, controls."""
+
+import dataclasses
+from pathlib import Path
+from typing import Literal
+
+from diffusiontalker.evaluation import ComparisonConfig, EvaluationConfig
+from diffusiontalker.models import STUDENT_SIZES, TalkerConfig
+from diffusiontalker.orchestration.corpus_source import CorpusSourceConfig
+from diffusiontalker.orchestration.distill import ChainConfig
+from diffusiontalker.orchestration.hello import HelloConfig
+from diffusiontalker.orchestration.train import OrchestrationConfig
+from diffusiontalker.training import (
+    ConditioningConfig,
+    DistillationObjectiveConfig,
+    TeacherObjectiveConfig,
+    TrainingConfig,
+)
+
+Size = Literal["base", "small", "nano", "custom"]
+Control = Literal["direct", "without_enhancer", "without_alignment"]
+TEACHER, STUDENT, DIRECT = "teacher", "student", "direct"
+WITHOUT_ENHANCER, WITHOUT_ALIGNMENT = "without L_pc", "without L_ae"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class DistillJobConfig:
+    """Everything about one run of the distillation job."""
+
+    name: str = STUDENT
+    """Name of the run: of its folder under runs/, and of its checkpoints in the storage."""
+    teacher: str = "runs/demo/bundle"
+    """Folder of the teacher's bundle; with several machines, one that all of them see."""
+    corpus: CorpusSourceConfig = dataclasses.field(
+        default_factory=lambda: CorpusSourceConfig(source="corpus", uri="runs/demo/corpus")
+    )
+    """What to distil on and to measure with."""
+    size: Size = "nano"
+    """Network of the student: base (up to 45 MB), small (12 MB), nano (3.4 MB), or custom for `training.talker`."""
+    more_sizes: tuple[Size, ...] = ()
+    """Further sizes that are distilled with the first seed, to be compared."""
+    precision: Literal["float32", "float16"] = "float16"
+    """How the students' weights are stored; they always compute in float32."""
+    deployed_steps: int = 2
+    """Diffusion steps of the student that becomes `bundle` and says hello."""
+    training: TrainingConfig = dataclasses.field(
+        default_factory=lambda: TrainingConfig(objective=DistillationObjectiveConfig())
+    )
+    """Windows, batch, optimizer, and the weights of the distillation objective."""
+    chain: ChainConfig = dataclasses.field(default_factory=ChainConfig)
+    """How long each stage trains."""
+    seeds: tuple[int, ...] = (0,)
+    """The chain, and the direct training, run once per seed; several show the spread."""
+    controls: tuple[Control, ...] = ("direct", "without_enhancer", "without_alignment")
+    """What the student is compared with: the same network trained on the corpus directly, for as many steps as the
+    chain; the student without the personalizer enhancer; without feature alignment and warm-up."""
+    control_seeds: tuple[int, ...] = (0,)
+    """The students without a part are trained once per seed."""
+    comparison: ComparisonConfig = dataclasses.field(default_factory=ComparisonConfig)
+    """How students, teacher and controls are compared; which name plays which part is filled in."""
+    evaluation: EvaluationConfig = dataclasses.field(default_factory=EvaluationConfig)
+    """What to measure."""
+    rig: str = ""
+    """Head for vertex errors and hello.glb: an .npz, a folder of OBJ files or a GLB; empty for the built-in one."""
+    hello: HelloConfig = dataclasses.field(default_factory=HelloConfig)
+    """What to say at the end."""
+    orchestration: OrchestrationConfig = dataclasses.field(default_factory=OrchestrationConfig)
+    """Where to train."""
+
+    def __post_init__(self) -> None:
+        """Checks name, seeds and objective."""
+        if not self.name or Path(self.name).name != self.name:
+            raise ValueError(f"name is '{self.name}', expected a folder name such as 'student'")
+        if not self.seeds or len({*self.seeds}) != len(self.seeds) or not self.control_seeds:
+            raise ValueError(
+                f"seeds {self.seeds}, control_seeds {self.control_seeds}: expected different ones, at least one"
+            )
+        if not isinstance(self.training.objective, DistillationObjectiveConfig):
+            kind = self.training.objective.kind
+            raise ValueError(f"training.objective.kind is '{kind}', expected 'distillation'")  # noqa: TRY004
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Plan:
+    """One network to train."""
+
+    name: str
+    """Name in the comparison; several trainings may share it."""
+    seed: int
+    """Seed of this training."""
+    talker: TalkerConfig
+    """The network."""
+    training: TrainingConfig
+    """Windows, batch, optimizer, objective."""
+    chain: ChainConfig | None
+    """Stages; None: trained directly on the corpus."""
+
+    @property
+    def run_name(self) -> str:
+        """Names its folder and its checkpoints."""
+        return f"{self.name}-seed{self.seed}".replace(" ", "-")
+
+
+def planned_networks(config: DistillJobConfig, *, num_steps: int) -> list[Plan]:
+    """For the first seed everything, in the order of importance; then the other seeds.
+
+    Args:
+        config: the job.
+        num_steps: training steps of the student's whole chain; the direct training gets as many.
+    """
+    talker = _talker(config, config.size)
+    first, *others = config.seeds
+    plans = _student_and_direct(config, first, num_steps=num_steps)
+    for seed in config.control_seeds:
+        if "without_enhancer" in config.controls:
+            plans.append(_plan(config, WITHOUT_ENHANCER, seed, talker=talker, enhancer_weight=0.0))
+        if "without_alignment" in config.controls:
+            steps = config.chain.first_steps + config.chain.warm_up_steps
+            chain = dataclasses.replace(config.chain, warm_up_steps=0, first_steps=steps)
+            plan = _plan(config, WITHOUT_ALIGNMENT, seed, talker=talker, feature_weight=0.0)
+            plans.append(dataclasses.replace(plan, chain=chain))
+    plans += [_plan(config, size, first, talker=_talker(config, size)) for size in config.more_sizes]
+    return plans + [plan for seed in others for plan in _student_and_direct(config, seed, num_steps=num_steps)]
+
+
+def _plan(config: DistillJobConfig, name: str, seed: int, *, talker: TalkerConfig, **objective: float) -> Plan:
+    changed = dataclasses.replace(config.training.objective, **objective)
+    training = dataclasses.replace(config.training, objective=changed, seed=seed)
+    return Plan(name=name, seed=seed, talker=talker, training=training, chain=config.chain)
+
+
+def _student_and_direct(config: DistillJobConfig, seed: int, *, num_steps: int) -> list[Plan]:
+    """The student, and the same network for as many steps taught by the corpus instead of the teacher."""
+    student = _plan(config, STUDENT, seed, talker=_talker(config, config.size))
+    if "direct" not in config.controls:
+        return [student]
+    given = student.training.objective
+    objective = TeacherObjectiveConfig(
+        **{field.name: getattr(given, field.name) for field in dataclasses.fields(ConditioningConfig)}
+    )
+    training = dataclasses.replace(
+        student.training, objective=objective, talker=student.talker, num_steps=num_steps, extra_corpora=()
+    )
+    return [student, dataclasses.replace(student, name=DIRECT, training=training, chain=None)]
+
+
+def _talker(config: DistillJobConfig, size: Size) -> TalkerConfig:
+    return config.training.talker if size == "custom" else STUDENT_SIZES[size]
