@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from diffusiontalker.config import load_config
-from diffusiontalker.orchestration import MainJobConfig
+from diffusiontalker.orchestration import DistillJobConfig, EvaluateJobConfig, MainJobConfig
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -45,14 +45,25 @@ def test_make_commands_of_the_readme_are_demo_and_test():
     assert [words for words in commands(README) if words[0] == "make"] == [["make", "demo"], ["make", "test"]]
 
 
-@pytest.mark.parametrize(
-    "words", [words for words in commands(PAGES) if "jobs/train_teacher.py" in words], ids=" ".join
-)
+JOBS = {
+    "jobs/train_teacher.py": MainJobConfig,
+    "jobs/distill_student.py": DistillJobConfig,
+    "jobs/evaluate.py": EvaluateJobConfig,
+}
+
+
+@pytest.mark.parametrize("words", [words for words in commands(PAGES) if JOBS.keys() & set(words)], ids=" ".join)
 def test_job_commands_of_the_documentation_parse(words):
-    flags = words[words.index("jobs/train_teacher.py") + 1 :]
-    assert flags[0] == "--config"
-    overrides = [word for word in flags[2:] if word not in ("--resume",)]
-    if "--out" in overrides:
-        place = overrides.index("--out")
-        del overrides[place : place + 2]
-    load_config(MainJobConfig, path=ROOT / flags[1], overrides=overrides)
+    (job,) = JOBS.keys() & set(words)
+    flags = [word for word in words[words.index(job) + 1 :] if word != "--resume"]
+    path = None
+    if "--out" in flags:
+        place = flags.index("--out")
+        del flags[place : place + 2]
+    if flags[0] == "--config":
+        path, flags = ROOT / flags[1], flags[2:]
+    load_config(JOBS[job], path=path, overrides=flags)
+
+
+def test_every_job_is_shown_in_the_documentation():
+    assert {job for words in commands(PAGES) for job in JOBS if job in words} == set(JOBS)

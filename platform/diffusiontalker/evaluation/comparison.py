@@ -76,6 +76,7 @@ def compare(
     comparison: ComparisonConfig | None = None,
     evaluation: EvaluationConfig | None = None,
     splits: Sequence[str] = DEFAULT_SPLITS,
+    training_log: Path | None = None,
 ) -> Report:
     """Compares bundles and controls, and writes `report.json`, `report.html` and pictures into the folder `out`.
 
@@ -87,6 +88,7 @@ def compare(
         comparison: see `ComparisonConfig`.
         evaluation: see `EvaluationConfig`; its `num_samples` and `latency_repeats` give way to the comparison's.
         splits: the first one gives the headline numbers.
+        training_log: JSON-lines file of the student's training, drawn as curves.
 
     Raises:
         EvaluationError: when a name in `comparison` has no bundle, there are fewer than two, there are no clips, or a
@@ -106,7 +108,7 @@ def compare(
     hero_first = sorted(systems, key=lambda system: system.name != cast.student)
     pictures, extras = make_pictures(
         measurement.showcase, hero_first, content, rig=rig, clips=stage.everyone, channels=config.curve_channels,
-        scored_channels=stage.scorer.channel_names, seed=config.seed, training_log=None,
+        scored_channels=stage.scorer.channel_names, seed=config.seed, training_log=training_log,
     )  # fmt: skip
     chart = size_and_speed(content["systems"], teacher=cast.teacher, where=content["headline_group"])
     return write_report(Report(directory=out, content=content | extras), [*chart, *pictures])

@@ -151,6 +151,7 @@ def _compared(
             out=folder.evaluation,
             comparison=dataclasses.replace(config.comparison, **known),
             evaluation=config.evaluation,
+            training_log=folder.network(f"{STUDENT}-seed{config.seeds[0]}") / "metrics.jsonl",
         )
     content = json.loads(source.read_text(encoding="utf-8"))
     if not folder.bundle.exists():
