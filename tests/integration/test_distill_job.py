@@ -84,7 +84,7 @@ def test_one_log_follows_the_whole_chain(distilled):
     rows = [json.loads(line) for line in lines]
     assert rows[-1]["step"] == 6
     assert {"train/loss_feature", "train/loss_distillation"} <= {name for row in rows for name in row}
-    assert "of all steps 100 %" in distilled.log
+    assert "step 2 of 2 (100 %, of all steps 33 %)" in distilled.interrupted_log
 
 
 def test_the_report_compares_teacher_student_and_direct_training(distilled):

@@ -189,7 +189,7 @@ def _findings(
         ]
         errors = _errors([rows[name], *repeated], measurement.by_seed[name])
         results[name] = errors | _styles(styles[name]) | _identity(enrolled[name])
-        logger.info("'%s': style and voices measured, %d trainings", name, len(trainings))
+        logger.info("'%s': style and voices measured, trainings: %d", name, len(trainings))
     pool = [name for name in bundles if name != config.teacher]
     evidence = Evidence(
         teacher=config.teacher, student=config.student, rows=rows, results=results, pool=pool,
