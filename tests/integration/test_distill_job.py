@@ -65,7 +65,7 @@ def test_every_stage_leaves_a_bundle_with_its_number_of_steps(distilled):
     chain = distilled.folder / "networks" / "student-seed0"
     assert load_bundle(chain / "1_step").sampling.num_steps == 1
     assert (chain / "warm_up").is_dir()
-    teacher = load_bundle(chain / "1_step").card["distillation"]["teacher_digest"]
+    teacher = load_bundle(chain / "1_step").card["teacher_digest"]
     assert len(teacher) == 64
     assert load_bundle(distilled.folder / "bundle").digest == load_bundle(chain / "1_step").digest
 

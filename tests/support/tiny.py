@@ -39,9 +39,11 @@ def tiny_clips(*, speakers: int = 2, clips_each: int = 4, fps: float = 25.0, sec
                 )
 
 
-def tiny_corpus(folder, **options) -> Corpus:
+def tiny_corpus(folder, *, motion_fps: float = 25.0, channel_names=CHANNELS, **options) -> Corpus:
     """`tiny_clips` written to a folder and opened."""
-    write_corpus(tiny_clips(**options), folder, motion_fps=25.0, channel_names=CHANNELS, source={"kind": "test"})
+    write_corpus(
+        tiny_clips(**options), folder, motion_fps=motion_fps, channel_names=channel_names, source={"kind": "test"}
+    )
     return Corpus.open(folder)
 
 

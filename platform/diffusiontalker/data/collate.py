@@ -42,7 +42,7 @@ class Batch:
         """The batch on another device; the seeds stay on the CPU."""
         tensors = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         moved = {name: tensor if tensor is None else tensor.to(device) for name, tensor in tensors.items()}
-        return Batch(**(moved | {"seeds": self.seeds}))
+        return dataclasses.replace(self, **(moved | {"seeds": self.seeds}))
 
 
 def collate(windows: Sequence[Window]) -> Batch:

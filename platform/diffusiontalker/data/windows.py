@@ -114,12 +114,16 @@ class WindowSource:
         first = int(generator.integers(0, clip.motion.num_frames - span + 1))
         frames = max(1, min(frames, round(span / speed)))
         motion = _interpolated(clip.motion.coefficients, first + np.arange(frames) * speed)
-        speech = self._crop(clip, first / fps, span / fps)
-        taught = None if self._taught is None else _cut(self._taught[clip.clip_id], SPEECH_FPS, first / fps, span / fps)
-        if speech.ndim == 1:
+        length = timebase.samples_of_frames(frames, fps=fps)
+        # A frame of motion need not fall on a frame of features: they are read between frames.
+        instants = first / fps * SPEECH_FPS + np.arange(timebase.speech_frames(length))
+        taught = None if self._taught is None else _interpolated(self._taught[clip.clip_id], instants)
+        if self._features is None:
+            speech = _cut(clip.waveform, SAMPLE_RATE_HZ, first / fps, span / fps)
             speech = self._augmented(speech, speed=speed, generator=generator)
-            length = timebase.samples_of_frames(frames, fps=fps)
             speech = np.pad(speech[:length], (0, max(0, length - len(speech))))
+        else:
+            speech = _interpolated(self._features[clip.clip_id], instants)
         if self._augment and self._mirror is not None and generator.random() < self._augment.mirror_probability:
             motion = motion[:, self._mirror]
         if self._augment and speech.ndim == 1 and generator.random() < self._augment.muted_probability:
@@ -137,8 +141,9 @@ class WindowSource:
         )
 
     def _speed(self, generator: np.random.Generator) -> float:
-        is_fixed = self._augment is None or self._features is not None or self._taught is not None
-        if is_fixed or generator.random() >= self._augment.speed_probability:
+        if self._augment is None or self._features is not None or self._taught is not None:
+            return 1.0
+        if generator.random() >= self._augment.speed_probability:
             return 1.0
         return 1.0 + float(generator.uniform(-1.0, 1.0)) * self._augment.max_speed_change
 
@@ -180,13 +185,13 @@ def mirror_columns(channel_names: Sequence[str]) -> np.ndarray | None:
     return np.asarray(MIRROR_PERMUTATION)
 
 
-def _interpolated(motion: Float[np.ndarray, "frames channels"], position: np.ndarray) -> np.ndarray:
-    """Rows at fractional frame positions."""
-    position = np.minimum(position, len(motion) - 1)
-    lower = np.floor(position).astype(np.int64)
-    upper = np.minimum(lower + 1, len(motion) - 1)
-    share = (position - lower).astype(np.float32)[:, None]
-    return motion[lower] * (1.0 - share) + motion[upper] * share
+def _interpolated(rows: Float[np.ndarray, "frames channels"], position: np.ndarray) -> np.ndarray:
+    """Rows at fractional frame positions; beyond the last frame it is held."""
+    position = np.minimum(position, len(rows) - 1)
+    lower = np.floor(position + 1e-6).astype(np.int64)
+    upper = np.minimum(lower + 1, len(rows) - 1)
+    share = np.maximum(position - lower, 0.0).astype(np.float32)[:, None]
+    return rows[lower] * (1.0 - share) + rows[upper] * share
 
 
 def _held_at_quietest(clip: Clip, *, frames: int) -> np.ndarray:

@@ -8,7 +8,7 @@ from diffusiontalker.evaluation.comparison import ComparisonConfig, compare
 from diffusiontalker.evaluation.controls import MeanFace, Ridge, ShuffledAudio, Truth, standard_systems
 from diffusiontalker.evaluation.latency import Latency, measure_rtf, measure_side_by_side
 from diffusiontalker.evaluation.measuring import EvaluationConfig
-from diffusiontalker.evaluation.protocol import DEFAULT_SPLITS, evaluate
+from diffusiontalker.evaluation.protocol import DEFAULT_SPLITS, evaluate, rig_facts
 from diffusiontalker.evaluation.report import Report, results_table
 from diffusiontalker.evaluation.scoring import EvaluationError
 from diffusiontalker.evaluation.systems import BundleSystem, System
@@ -32,5 +32,6 @@ __all__ = [
     "measure_rtf",
     "measure_side_by_side",
     "results_table",
+    "rig_facts",
     "standard_systems",
 ]

@@ -42,7 +42,7 @@ class ComparisonConfig:
     without_enhancer: str = ""
     """Name of a student that was distilled without the personalizer enhancer; empty: there is none."""
     respaced_steps: tuple[int, ...] = (16, 8, 4, 2, 1)
-    """Numbers of steps in which the teacher is shown without distillation."""
+    """Numbers of steps in which the teacher is shown without distillation; the student's is always among them."""
     ablations: tuple[str, ...] = ()
     """Names held against the student in the ablation table; empty: all but teacher and student."""
     num_samples: int = 4
@@ -146,7 +146,7 @@ def comparison_systems(corpus: Corpus, bundles: Mapping[str, Bundle], config: Co
     teacher = BundleSystem(bundle=bundles[config.teacher], name=config.teacher)
     respaced = [
         dataclasses.replace(teacher, name=respaced_name(config.teacher, steps), num_steps=steps, family=teacher.name)
-        for steps in config.respaced_steps
+        for steps in sorted({*config.respaced_steps, bundles[config.student].sampling.num_steps}, reverse=True)
         if steps != teacher.num_steps
     ]
     others = [
@@ -191,10 +191,12 @@ def _findings(
         results[name] = errors | _styles(styles[name]) | _identity(enrolled[name])
         logger.info("'%s': style and voices measured, trainings: %d", name, len(trainings))
     pool = [name for name in bundles if name != config.teacher]
+    steps = rows[config.student]["num_steps"]
+    respaced = config.teacher if steps == rows[config.teacher]["num_steps"] else respaced_name(config.teacher, steps)
+    results.setdefault(respaced, _errors([rows[respaced]], measurement.by_seed[respaced]))
     evidence = Evidence(
         teacher=config.teacher, student=config.student, rows=rows, results=results, pool=pool,
-        respaced=respaced_name(config.teacher, rows[config.student]["num_steps"]),
-        enrolled={name: scores[0] for name, scores in enrolled.items()},
+        respaced=respaced, enrolled={name: scores[0] for name, scores in enrolled.items()},
         direct=config.direct, without_enhancer=config.without_enhancer,
     )  # fmt: skip
     return {
@@ -226,11 +228,12 @@ def _errors(rows: Sequence[Mapping[str, Any]], by_seed: Sequence[Mapping[str, An
 
 def _styles(scores: Sequence[Mapping[str, Any]]) -> dict[str, Values]:
     return {
-        f"style_{kind}": Values(
-            trainings=tuple(training[kind]["accuracy"] for training in scores),
-            seeds=tuple(scores[0][kind]["accuracy_by_seed"]),
+        f"{field}_{kind}": Values(
+            trainings=tuple(training[kind][measure] for training in scores),
+            seeds=tuple(scores[0][kind][f"{measure}_by_seed"]),
         )
         for kind in scores[0]
+        for field, measure in (("style", "accuracy"), ("displacement", "upper_face_displacement"))
     }
 
 

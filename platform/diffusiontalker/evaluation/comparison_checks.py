@@ -7,7 +7,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from diffusiontalker.evaluation.ablation import BY_FIELD, Figure, Results, Spread, spread_of, verdict
+from diffusiontalker.evaluation.ablation import BY_FIELD, Contrast, Results, contrast
 from diffusiontalker.evaluation.findings import Check, Row
 
 SIZE_REDUCTION = 0.864
@@ -31,9 +31,9 @@ class Evidence:
     rows: Mapping[str, Row]
     """System name -> row of the headline group."""
     results: Results
-    """Bundle name -> figures, over its trainings."""
+    """Bundle name, and `respaced` -> figures, over its trainings."""
     pool: Sequence[str]
-    """Names whose repetitions give the spread."""
+    """Names whose repetitions stand in where two compared ones were not both repeated."""
     respaced: str
     """Name of the teacher's row in the student's number of steps."""
     enrolled: Mapping[str, Sequence[Mapping[str, Any]]]
@@ -50,8 +50,7 @@ def comparison_headline(evidence: Evidence) -> str:
     saved = 1.0 - student["file_bytes"] / teacher["file_bytes"]
     faster = f", {_speed_up(evidence):.1f} times faster" if _speed_up(evidence) else ""
     errors = ", ".join(
-        f"{BY_FIELD[field].heading} {BY_FIELD[field].text(teacher[field])} → {BY_FIELD[field].text(student[field])} "
-        f"{BY_FIELD[field].unit}"
+        f"{BY_FIELD[field].heading} {BY_FIELD[field].text(teacher[field])} → {BY_FIELD[field].amount(student[field])}"
         for field in _ERRORS
     )
     return (
@@ -64,13 +63,9 @@ def comparison_checks(evidence: Evidence) -> list[Check]:
     """All checks that the evidence allows, the paper's claims first."""
     checks = [_size(evidence), *_speed(evidence), _lip_error(evidence)]
     checks += [_no_worse(evidence, field) for field in ("eve_m2", "fdd_abs")]
-    if evidence.respaced in evidence.rows:
-        rival = evidence.rows[evidence.respaced]
-        claim = f"Distillation beats skipping steps ({evidence.respaced}, not distilled)"
-        checks.append(_beats(evidence, claim, {field: rival[field] for field in _ERRORS}))
+    checks.append(_beats(evidence, evidence.respaced, claim="Distillation beats skipping steps", how="not distilled"))
     if evidence.direct:
-        rival = {field: evidence.results[evidence.direct][field].mean for field in _ERRORS}
-        checks.append(_beats(evidence, f"Distillation beats training without a teacher ({evidence.direct})", rival))
+        checks.append(_beats(evidence, evidence.direct, claim="Distillation beats training without a teacher"))
     if evidence.without_enhancer:
         checks += _enhancer(evidence)
     return checks + _enrolled_voices(evidence)
@@ -106,8 +101,8 @@ def _lip_error(evidence: Evidence) -> Check:
     teacher, student = (evidence.rows[name] for name in (evidence.teacher, evidence.student))
     factor, figure = student["lve_m2"] / teacher["lve_m2"], BY_FIELD["lve_m2"]
     text = (
-        f"Lips as good: LVE {figure.text(student['lve_m2'])} against the teacher's {figure.text(teacher['lve_m2'])} "
-        f"{figure.unit}, {factor:.2f} times (expected: at most {LVE_FACTOR:.2f} times), one sample against one sample."
+        f"Lips as good: LVE {figure.text(student['lve_m2'])} against the teacher's {figure.amount(teacher['lve_m2'])}, "
+        f"{factor:.2f} times (expected: at most {LVE_FACTOR:.2f} times), one sample against one sample."
     )
     return {"text": text, "holds": factor <= LVE_FACTOR}
 
@@ -115,45 +110,40 @@ def _lip_error(evidence: Evidence) -> Check:
 def _no_worse(evidence: Evidence, field: str) -> Check:
     figure = BY_FIELD[field]
     teacher, student = (evidence.rows[name][field] for name in (evidence.teacher, evidence.student))
-    text = (
-        f"{figure.heading} no worse than the teacher's: {figure.text(student)} against {figure.text(teacher)} "
-        f"{figure.unit}."
-    )
+    text = f"{figure.heading} no worse than the teacher's: {figure.text(student)} against {figure.amount(teacher)}."
     return {"text": text, "holds": student <= teacher}
 
 
-def _beats(evidence: Evidence, claim: str, rival: Mapping[str, float]) -> Check:
-    """Better in at least one of the errors, by more than the spread."""
-    verdicts, parts = [], []
-    for field in _ERRORS:
-        figure, spread = BY_FIELD[field], _spread(evidence, field)
-        mine = evidence.results[evidence.student][field].mean
-        verdicts.append(verdict(figure, mine, rival[field], spread=spread.value))
-        parts.append(
-            f"{figure.heading} {figure.text(mine)} against {figure.text(rival[field])} {figure.unit}, {verdicts[-1]}"
-            f"{_of(figure, spread)}"
-        )
-    text = f"{claim}: {'; '.join(parts)} (expected: better in at least one, beyond the spread)."
-    return {"text": text, "holds": "better" in verdicts}
+def _beats(evidence: Evidence, rival: str, *, claim: str, how: str = "") -> Check:
+    """Better in at least one of the errors, by more than the margin."""
+    held = [_against(evidence, rival, field) for field in _ERRORS]
+    named = ", ".join(part for part in (rival, how) if part)
+    text = (
+        f"{claim} ({named}): {_summary(held)}. {'; '.join(one.text for one in held)} "
+        f"({_margins(held)}expected: better in at least one, beyond that)."
+    )
+    return {"text": text, "holds": any(one.verdict == "better" for one in held)}
 
 
 def _enhancer(evidence: Evidence) -> list[Check]:
+    """Another voice or emotion is recognized more often or moves the upper face more, and the lips pay nothing."""
     mine, other = (evidence.results[name] for name in (evidence.student, evidence.without_enhancer))
-    lips, spread = BY_FIELD["lve_m2"], _spread(evidence, "lve_m2")
-    lip_verdict = verdict(lips, mine["lve_m2"].mean, other["lve_m2"].mean, spread=spread.value)
     checks = []
-    for field in ("style_voice", "style_emotion"):
-        if field not in mine or field not in other:
+    for kind in ("voice", "emotion"):
+        fields = (f"style_{kind}", f"displacement_{kind}")
+        if any(field not in results for field in fields for results in (mine, other)):
             continue
-        style = BY_FIELD[field]
+        styles = [_against(evidence, evidence.without_enhancer, field) for field in fields]
+        lips = _against(evidence, evidence.without_enhancer, "lve_m2")
+        held = [*styles, lips]
         text = (
-            f"The personalizer enhancer pays ({evidence.without_enhancer} does without): {style.heading} "
-            f"{style.text(mine[field].mean)} against {style.text(other[field].mean)} {style.unit}; LVE "
-            f"{lips.text(mine['lve_m2'].mean)} against {lips.text(other['lve_m2'].mean)} {lips.unit}, {lip_verdict}"
-            f"{_of(lips, spread)} (expected: higher retrieval, LVE not worse beyond the spread)."
+            f"The personalizer enhancer pays ({evidence.without_enhancer} does without): {_summary(held)}. "
+            f"{'; '.join(one.text for one in held)}. Retrieval is {styles[0].figure.meaning}; displacement is "
+            f"{styles[1].figure.meaning} ({_margins(held)}expected: one of the two better and none worse, LVE not "
+            "worse, beyond that)."
         )
-        holds = mine[field].mean > other[field].mean and lip_verdict != "worse"
-        checks.append({"text": text, "holds": holds})
+        verdicts = [one.verdict for one in held]
+        checks.append({"text": text, "holds": "better" in verdicts[:2] and "worse" not in verdicts})
     return checks
 
 
@@ -183,12 +173,26 @@ def _speed_up(evidence: Evidence) -> float | None:
     return None if teacher is None or student is None else teacher / student
 
 
-def _spread(evidence: Evidence, field: str) -> Spread:
-    return spread_of(field, evidence.results, names=evidence.pool)
+def _against(evidence: Evidence, rival: str, field: str) -> Contrast:
+    return contrast(field, evidence.results, mine=evidence.student, other=rival, pool=evidence.pool)
 
 
-def _of(figure: Figure, spread: Spread) -> str:
-    return "" if spread.over == "nothing" else f" ({figure.text(spread.value)} over {spread.over})"
+def _summary(held: Sequence[Contrast]) -> str:
+    """Such as `better in |FDD|, worse in LVE and EVE`."""
+    parts = []
+    for verdict in ("better", "worse"):
+        headings = [one.figure.heading for one in held if one.verdict == verdict]
+        if headings:
+            parts.append(f"{verdict} in {' and '.join(headings)}")
+    return ", ".join(parts) or "no difference beyond chance"
+
+
+def _margins(held: Sequence[Contrast]) -> str:
+    """What the numbers after `±` are."""
+    overs = list(dict.fromkeys(one.margin.over for one in held if one.margin.over != "nothing"))
+    if not overs:
+        return "nothing was repeated, so every difference counts; "
+    return f"±: twice the standard error of the difference, over {' and '.join(overs)}; "
 
 
 def _named(row: Row) -> str:

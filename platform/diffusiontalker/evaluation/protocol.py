@@ -85,12 +85,19 @@ def report_content(corpus: Corpus, rig: Rig, stage: Stage, measurement: Measurem
             "speakers": info.speakers, "emotions": info.emotions, "missing_channels": info.missing_channels,
             "source": info.source,
         },
-        "rig": {
-            "name": rig.name, "vertices": rig.num_vertices, "lip_vertices": len(rig.lip_vertices),
-            "upper_face_vertices": len(rig.upper_face_vertices),
-        },
+        "rig": rig_facts(rig),
         "splits": list(stage.clips),
         "config": to_plain(stage.config),
         "config_digest": config_digest(stage.config),
         "provenance": run_provenance(),
     }  # fmt: skip
+
+
+def rig_facts(rig: Rig) -> dict[str, Any]:
+    """What a report says about its rig: name and numbers of vertices."""
+    return {
+        "name": rig.name,
+        "vertices": rig.num_vertices,
+        "lip_vertices": len(rig.lip_vertices),
+        "upper_face_vertices": len(rig.upper_face_vertices),
+    }

@@ -130,11 +130,11 @@ class StyleTest:
             if len(known) < 2:
                 continue
             draws = [self._draw(bundle, classifier, known, sample) for sample in range(count)]
-            by_seed = [draw["accuracy"] for draw in draws]
             scores[kind] = {name: float(np.mean([draw[name] for draw in draws])) for name in draws[0]}
-            scores[kind] |= {"accuracy_by_seed": by_seed, "chance": 1.0 / len(classifier.labels)}
-            scores[kind] |= {"classes": len(classifier.labels), "clips": len(self.clips)}
-            scores[kind]["ceiling"] = self.ceiling[kind]
+            for name in ("accuracy", "upper_face_displacement"):
+                scores[kind][f"{name}_by_seed"] = [draw[name] for draw in draws]
+            scores[kind] |= {"chance": 1.0 / len(classifier.labels), "classes": len(classifier.labels)}
+            scores[kind] |= {"clips": len(self.clips), "ceiling": self.ceiling[kind]}
         return scores
 
     def _draw(

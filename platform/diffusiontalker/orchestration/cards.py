@@ -5,22 +5,32 @@ from typing import Any
 
 from diffusiontalker.config import config_digest, run_provenance
 from diffusiontalker.data import Corpus
+from diffusiontalker.inference import Bundle
 from diffusiontalker.training import TrainingConfig
 
 _METRICS = ("mae", "jaw_open_r", "mouth_funnel_r", "lve_mm", "lve_m2", "eve_m2", "fdd", "jitter", "rtf")
 
 
-def training_card(training: TrainingConfig, corpus: Corpus, *, name: str) -> dict[str, Any]:
-    """Name, description, data licences and training of a card; plain data."""
+def training_card(
+    training: TrainingConfig, corpus: Corpus, *, name: str, teacher: Bundle | None = None
+) -> dict[str, Any]:
+    """Name, description, data licences and training of a card; plain data.
+
+    Args:
+        training: what was trained.
+        corpus: what it learnt from.
+        name: heading of the card.
+        teacher: whom it learnt from; its data count too.
+    """
     info = corpus.info
+    licences = [_licence(one) for one in (corpus, *map(Corpus.open, training.extra_corpora))]
+    licences += [entry for entry in (teacher.card.get("data_licences", []) if teacher else []) if entry not in licences]
     return {
         "name": name,
         "description": f"Speech to ARKit motion, trained by {training.objective.kind} on "
         f"{info.seconds / 60:.0f} minutes of {len(info.speakers)} speakers.",
-        "data_licences": [
-            {"name": str(info.source.get("folder") or info.source.get("generator") or corpus.uri)}
-            | {key: str(info.source[key]) for key in ("licence", "credit") if key in info.source}
-        ],
+        "data_licences": licences,
+        "teacher_digest": teacher and teacher.digest,
         "training": {
             "config_digest": config_digest(training),
             "corpus_digest": info.digest,
@@ -30,6 +40,12 @@ def training_card(training: TrainingConfig, corpus: Corpus, *, name: str) -> dic
             "provenance": run_provenance(),
         },
     }
+
+
+def _licence(corpus: Corpus) -> dict[str, str]:
+    source = corpus.info.source
+    name = str(source.get("folder") or source.get("generator") or corpus.uri)
+    return {"name": name} | {key: str(source[key]) for key in ("licence", "credit") if key in source}
 
 
 def measured(rows: Sequence[dict[str, Any]], *, family: str) -> list[dict[str, Any]]:

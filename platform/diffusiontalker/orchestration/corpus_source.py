@@ -77,6 +77,24 @@ def open_corpus(config: CorpusSourceConfig, *, default_uri: Path, resume: bool) 
     return Corpus.open(uri)
 
 
+def require_measurable(corpus: Corpus, *, headline_speaker: str) -> None:
+    """Refuses a corpus that no report could be made of, before hours of training.
+
+    Raises:
+        ConfigError: when it has no `test` clips, or the speaker of the headline none at all.
+    """
+    if corpus.info.splits.get("test", 0) < 2:
+        raise ConfigError(
+            f"{corpus.uri} has {corpus.info.splits.get('test', 0)} clips in its split 'test', at least 2 are measured; "
+            f"its splits are {corpus.info.splits}"
+        )
+    if headline_speaker and headline_speaker not in corpus.info.speakers:
+        raise ConfigError(
+            f"evaluation.headline_speaker is '{headline_speaker}', but {corpus.uri} has "
+            f"{', '.join(corpus.info.speakers)}"
+        )
+
+
 def _expanded(folder: str) -> Path:
     path = os.path.expandvars(folder)
     missing = re.findall(r"\$\{?(\w+)", path)

@@ -7,11 +7,10 @@ read, an unfinished one continues from its newest checkpoint.
 import dataclasses
 import logging
 from pathlib import Path
-from typing import Any
 
 from diffusiontalker.config import ConfigError
 from diffusiontalker.data import Corpus
-from diffusiontalker.inference import Bundle, load_bundle, save_bundle
+from diffusiontalker.inference import Bundle, Precision, load_bundle, save_bundle
 from diffusiontalker.models import TalkerConfig
 from diffusiontalker.orchestration.cards import training_card
 from diffusiontalker.orchestration.progress import Span
@@ -47,7 +46,7 @@ class ChainConfig:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class Stage:
+class ChainStage:
     """One training of a chain."""
 
     name: str
@@ -60,7 +59,7 @@ class Stage:
     """Peak learning rate."""
 
 
-def chain_stages(config: ChainConfig, *, teacher_steps: int, learning_rate: float) -> list[Stage]:
+def chain_stages(config: ChainConfig, *, teacher_steps: int, learning_rate: float) -> list[ChainStage]:
     """The stages from a teacher of so many diffusion steps to the last student.
 
     Raises:
@@ -81,7 +80,7 @@ def chain_stages(config: ChainConfig, *, teacher_steps: int, learning_rate: floa
         *((count, config.halving_steps, config.halving_learning_rate) for count in later),
     ]
     return [
-        Stage(name=stage_name(count), student_steps=count, training_steps=steps, learning_rate=rate)
+        ChainStage(name=stage_name(count), student_steps=count, training_steps=steps, learning_rate=rate)
         for count, steps, rate in lengths
         if steps
     ]
@@ -102,7 +101,7 @@ def distill(
     out: Path,
     run_name: str,
     storage_uri: str | Path,
-    precision: Any = "float32",
+    precision: Precision = "float32",
     orchestration: OrchestrationConfig | None = None,
 ) -> dict[int, Path]:
     """Distils a teacher step by step and returns the bundle of every student by its number of diffusion steps.
@@ -128,14 +127,23 @@ def distill(
     if not isinstance(objective, DistillationObjectiveConfig):
         raise ConfigError(f"training.objective.kind is '{objective.kind}', a chain needs 'distillation'")
     teacher = load_bundle(teacher_path)
+    if teacher.sampling.guidance_scale != 1.0:
+        raise ConfigError(
+            f"{teacher_path}: the teacher is sampled with guidance {teacher.sampling.guidance_scale:g}, distillation "
+            "knows only 1; export it with sampling.guidance_scale 1"
+        )
     stages = chain_stages(
         chain, teacher_steps=teacher.sampling.num_steps, learning_rate=training.optimizer.learning_rate
     )
     in_all, before = sum(stage.training_steps for stage in stages), 0
-    current, start_from = teacher_path, ""
+    current, start_from, judges = teacher_path, "", ""
     for number, stage in enumerate(stages, start=1):
-        path = out / stage.name
-        if not path.exists():
+        path, judges_path = out / stage.name, out / f"{stage.name}.judges.safetensors"
+        title = f"{run_name}, stage {number} of {len(stages)} ({stage.name})"
+        if path.exists():
+            require_made_from(path, corpus, teacher=teacher)
+            logger.info("%s: done", title)
+        else:
             config = dataclasses.replace(
                 training,
                 talker=talker,
@@ -144,40 +152,52 @@ def distill(
                     teacher=str(current),
                     teacher_digest=load_bundle(current).digest,
                     student_steps=stage.student_steps,
+                    judges=judges,
                 ),
                 optimizer=_optimizer(training.optimizer, stage),
                 start_from=start_from,
                 num_steps=stage.training_steps,
             )
-            talking = train_on_ray(
+            student = train_on_ray(
                 config,
                 corpus.uri,
                 run_name=f"{run_name}-{stage.name}",
                 storage_uri=storage_uri,
                 telemetry_folder=out,
                 orchestration=orchestration,
-                span=Span(
-                    title=f"{run_name}, stage {number} of {len(stages)} ({stage.name})",
-                    steps_before=before,
-                    steps_in_all=in_all,
-                ),
+                span=Span(title=title, steps_before=before, steps_in_all=in_all),
+                judges_path=judges_path,
             )
-            sampling = dataclasses.replace(
-                teacher.sampling, num_steps=stage.student_steps or teacher.sampling.num_steps
-            )
-            card = training_card(config, corpus, name=f"{run_name}, {stage.name}") | {
-                "distillation": {"teacher_digest": teacher.digest, "stage": stage.name, "steps_of_chain": in_all}
-            }
-            save_bundle(Bundle(talker=talking, sampling=sampling, card=card, precision=precision), path)
-        else:
-            logger.info("%s, stage %d of %d (%s): done", run_name, number, len(stages), stage.name)
+            num_steps = stage.student_steps or teacher.sampling.num_steps
+            card = training_card(config, corpus, name=f"{run_name}, {stage.name}", teacher=teacher)
+            sampling = dataclasses.replace(teacher.sampling, num_steps=num_steps)
+            save_bundle(Bundle(talker=student, sampling=sampling, card=card, precision=precision), path)
         before += stage.training_steps
-        start_from = str(path)
+        start_from, judges = str(path), str(judges_path)
         current = path if stage.student_steps else current
     return {stage.student_steps: out / stage.name for stage in stages if stage.student_steps}
 
 
-def _optimizer(config: OptimizerConfig, stage: Stage) -> OptimizerConfig:
+def require_made_from(path: Path, corpus: Corpus, *, teacher: Bundle | None) -> None:
+    """Refuses the bundle of a finished stage that was made from another corpus, or from another teacher.
+
+    Raises:
+        ConfigError: names the bundle and what differs.
+    """
+    card = load_bundle(path).card
+    made_from = {
+        "corpus": (card["training"]["corpus_digest"], corpus.info.digest),
+        "teacher": (card.get("teacher_digest"), teacher and teacher.digest),
+    }
+    for what, (then, now) in made_from.items():
+        if then != now:
+            raise ConfigError(
+                f"{path} was made from another {what} ({str(then)[:12]}, now {str(now)[:12]}); put the old one back, "
+                "or start a new run with --out"
+            )
+
+
+def _optimizer(config: OptimizerConfig, stage: ChainStage) -> OptimizerConfig:
     """The stage's learning rate, and a warm-up no longer than a fifth of the stage."""
     warmup = min(config.warmup_steps, stage.training_steps // 5)
     return dataclasses.replace(config, learning_rate=stage.learning_rate, warmup_steps=warmup)

@@ -18,8 +18,8 @@ from diffusiontalker.face import Rig, builtin_rig, load_rig
 from diffusiontalker.inference import Bundle, load_bundle, save_bundle
 from diffusiontalker.orchestration.cards import measured, training_card
 from diffusiontalker.orchestration.cluster import ray_cluster
-from diffusiontalker.orchestration.corpus_source import open_corpus
-from diffusiontalker.orchestration.distill import chain_stages, distill
+from diffusiontalker.orchestration.corpus_source import open_corpus, require_measurable
+from diffusiontalker.orchestration.distill import chain_stages, distill, require_made_from
 from diffusiontalker.orchestration.distill_plan import (
     DIRECT,
     STUDENT,
@@ -29,12 +29,12 @@ from diffusiontalker.orchestration.distill_plan import (
     Plan,
     planned_networks,
 )
-from diffusiontalker.orchestration.evaluate_job import comparison_text
+from diffusiontalker.orchestration.evaluate_job import changes_since, comparison_text
 from diffusiontalker.orchestration.hello import say_hello, shown
 from diffusiontalker.orchestration.progress import Span
 from diffusiontalker.orchestration.run_folder import RunFolder
 from diffusiontalker.orchestration.train import train_on_ray
-from diffusiontalker.training import student_of
+from diffusiontalker.training import require_fitting, student_of
 
 logger = logging.getLogger(__name__)
 
@@ -72,6 +72,10 @@ def run_distill_job(config: DistillJobConfig, *, out: Path | None = None, resume
     folder = (RunFolder.reopen if resume else RunFolder.create)(out or Path("runs") / config.name, config)
     try:
         corpus = open_corpus(config.corpus, default_uri=folder.corpus, resume=resume)
+        require_fitting(corpus, teacher.talker)
+        for uri in config.training.extra_corpora:
+            require_fitting(Corpus.open(uri), teacher.talker)
+        require_measurable(corpus, headline_speaker=config.evaluation.headline_speaker)
     except ValueError:
         folder.discard_if_nothing_was_made()
         raise
@@ -104,7 +108,7 @@ def _trained(
         teacher_path=teacher_path,
         talker=plan.talker,
         out=out,
-        run_name=plan.run_name,
+        run_name=f"{config.name}-{plan.run_name}",
         storage_uri=storage,
         precision=config.precision,
         orchestration=config.orchestration,
@@ -120,11 +124,13 @@ def _train_directly(
     plan: Plan, config: DistillJobConfig, corpus: Corpus, *, out: Path, storage: str | Path, teacher: Bundle
 ) -> Path:
     path = out / "bundle"
-    if not path.exists():
+    if path.exists():
+        require_made_from(path, corpus, teacher=None)
+    else:
         talker = train_on_ray(
             plan.training,
             corpus.uri,
-            run_name=plan.run_name,
+            run_name=f"{config.name}-{plan.run_name}",
             storage_uri=storage,
             telemetry_folder=out,
             orchestration=config.orchestration,
@@ -140,25 +146,34 @@ def _compared(
     config: DistillJobConfig, corpus: Corpus, bundles: dict[str, list[Bundle]], folder: RunFolder, *, rig: Rig
 ) -> dict:
     """Compares, and makes the student with its figures on its card the run's bundle."""
+    roles = {"teacher": TEACHER, "student": STUDENT, "direct": DIRECT, "without_enhancer": WITHOUT_ENHANCER}
+    known = {role: name for role, name in roles.items() if name in bundles}
+    comparison = dataclasses.replace(config.comparison, **known)
     source = folder.evaluation / "report.json"
+    if source.exists():
+        content = json.loads(source.read_text(encoding="utf-8"))
+        changes = changes_since(
+            content, corpus=corpus, bundles=bundles, rig=rig, comparison=comparison, evaluation=config.evaluation
+        )
+        if changes:
+            logger.info("comparing again, because of %s", ", ".join(changes))
+            folder.set_evaluation_aside()
     if not source.exists():
-        roles = {"teacher": TEACHER, "student": STUDENT, "direct": DIRECT, "without_enhancer": WITHOUT_ENHANCER}
-        known = {role: name for role, name in roles.items() if name in bundles}
         compare(
             corpus,
             bundles,
             rig=rig,
             out=folder.evaluation,
-            comparison=dataclasses.replace(config.comparison, **known),
+            comparison=comparison,
             evaluation=config.evaluation,
             training_log=folder.network(f"{STUDENT}-seed{config.seeds[0]}") / "metrics.jsonl",
         )
     content = json.loads(source.read_text(encoding="utf-8"))
-    if not folder.bundle.exists():
-        student = bundles[STUDENT][0]
-        card = student.card | {"measured": measured(content["systems"], family=STUDENT)}
-        save_bundle(dataclasses.replace(student, card=card), folder.bundle)
-    folder.publish_report()
+    student = bundles[STUDENT][0]
+    card = student.card | {"measured": measured(content["systems"], family=STUDENT)}
+    if not folder.bundle.exists() or load_bundle(folder.bundle).card != card:
+        save_bundle(dataclasses.replace(student, card=card), folder.bundle, overwrite=True)
+        folder.publish_report()
     return content
 
 

@@ -68,16 +68,38 @@ class DistillJobConfig:
     """Where to train."""
 
     def __post_init__(self) -> None:
-        """Checks name, seeds and objective."""
+        """Checks what would otherwise be noticed, or not, after hours."""
         if not self.name or Path(self.name).name != self.name:
             raise ValueError(f"name is '{self.name}', expected a folder name such as 'student'")
-        if not self.seeds or len({*self.seeds}) != len(self.seeds) or not self.control_seeds:
-            raise ValueError(
-                f"seeds {self.seeds}, control_seeds {self.control_seeds}: expected different ones, at least one"
-            )
+        for field in ("seeds", "control_seeds", "more_sizes"):
+            values = getattr(self, field)
+            if len(values) != len({*values}) or (not values and field != "more_sizes"):
+                raise ValueError(f"{field} is {values}, expected different ones, at least one")
+        if self.size in self.more_sizes:
+            raise ValueError(f"more_sizes holds '{self.size}', which is the student's size already")
         if not isinstance(self.training.objective, DistillationObjectiveConfig):
             kind = self.training.objective.kind
             raise ValueError(f"training.objective.kind is '{kind}', expected 'distillation'")  # noqa: TRY004
+        if self.training.batch_size % self.orchestration.num_workers:
+            raise ValueError(
+                f"training.batch_size {self.training.batch_size} does not divide by orchestration.num_workers "
+                f"{self.orchestration.num_workers}; choose a multiple"
+            )
+        self._check_nothing_is_ignored(self.training.objective)
+
+    def _check_nothing_is_ignored(self, objective: DistillationObjectiveConfig) -> None:
+        plain, own = TrainingConfig(), DistillationObjectiveConfig()
+        remedies = {"num_steps": "chain", "seed": "seeds", "start_from": "chain"}
+        if self.size != "custom":
+            remedies["talker"] = "size custom"
+        for field, remedy in remedies.items():
+            if getattr(self.training, field) != getattr(plain, field):
+                raise ValueError(f"training.{field} has no effect here; use {remedy}")
+        for field in ("teacher", "teacher_digest", "student_steps", "judges"):
+            if getattr(objective, field) != getattr(own, field):
+                raise ValueError(
+                    f"training.objective.{field} has no effect here; use teacher, chain and deployed_steps"
+                )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)

@@ -8,14 +8,21 @@ import json
 import logging
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from diffusiontalker.config import ConfigError, require_new, to_plain
 from diffusiontalker.data import Corpus
-from diffusiontalker.evaluation import ComparisonConfig, EvaluationConfig, ablation_text, compare, results_table
-from diffusiontalker.face import builtin_rig, load_rig
+from diffusiontalker.evaluation import (
+    ComparisonConfig,
+    EvaluationConfig,
+    ablation_text,
+    compare,
+    results_table,
+    rig_facts,
+)
+from diffusiontalker.face import Rig, builtin_rig, load_rig
 from diffusiontalker.inference import Bundle, load_bundle
 
 logger = logging.getLogger(__name__)
@@ -60,7 +67,7 @@ def run_evaluate_job(config: EvaluateJobConfig, *, out: Path | None = None, resu
     Args:
         config: the comparison.
         out: report folder; `runs/<name>` when None.
-        resume: show the report that stands there, if one does, provided it is about the same bundles and settings.
+        resume: show the report that stands there, if one does, provided that nothing it is about has changed.
 
     Raises:
         ArtefactError: when the folder exists (without `resume`) or cannot be written.
@@ -82,7 +89,14 @@ def run_evaluate_job(config: EvaluateJobConfig, *, out: Path | None = None, resu
     bundles = load_named_bundles(config.bundles)
     if resume and source.is_file():
         content = json.loads(source.read_text(encoding="utf-8"))
-        _require_same(content, config, corpus, bundles, source=source)
+        differs = changes_since(
+            content, corpus=corpus, bundles=bundles, rig=rig, comparison=config.comparison, evaluation=config.evaluation
+        )
+        if differs:
+            raise ConfigError(
+                f"{source} was made with something else ({', '.join(differs)} changed); "
+                "give this comparison another folder with --out"
+            )
     else:
         logger.info("comparing %s on %s", ", ".join(bundles), corpus.uri)
         content = compare(
@@ -108,41 +122,46 @@ def load_named_bundles(specifications: Sequence[str]) -> dict[str, list[Bundle]]
     return bundles
 
 
+def changes_since(
+    content: Mapping[str, Any],
+    *,
+    corpus: Corpus,
+    bundles: Mapping[str, Sequence[Bundle]],
+    rig: Rig,
+    comparison: ComparisonConfig,
+    evaluation: EvaluationConfig,
+) -> list[str]:
+    """Names of what differs between a finished report and what is asked for now; empty: the report still answers.
+
+    Args:
+        content: what `report.json` holds.
+        corpus: compared by its digest.
+        bundles: name -> its trainings, compared by their digests, in order.
+        rig: compared by what the report says about it, name and numbers of vertices.
+        comparison: as it was given to `evaluation.compare`.
+        evaluation: as it was given to `evaluation.compare`.
+    """
+    about = content.get("comparison", {})
+    digests = {name: [bundle.digest for bundle in trainings] for name, trainings in bundles.items()}
+    pairs = {
+        "the corpus": (content["corpus"]["digest"], corpus.info.digest),
+        "the bundles": (about.get("bundles"), digests),
+        "the rig": (content["rig"], rig_facts(rig)),
+        "comparison": (about.get("asked_for"), to_plain(comparison)),
+        "evaluation": (about.get("evaluation_asked_for"), to_plain(evaluation)),
+    }
+    return [what for what, (then, now) in pairs.items() if then != now]
+
+
 def comparison_text(content: dict[str, Any]) -> str:
     """Headline, tables and checks of a finished comparison (`report.json`), for the terminal."""
     checks = [f"{'yes' if check['holds'] else 'NO ':3} {check['text']}" for check in content["checks"]]
     tables = (
         results_table(content["systems"], columns=_COLUMNS),
-        "Against the student: + better, - worse, = within the spread\n"
+        "Against the student: + better or - worse by more than twice the standard error of the difference, = neither\n"
         + ablation_text(content["comparison"]["ablation"]),
     )
     return "\n\n".join((content["headline"], *tables, "\n".join(checks)))
-
-
-def _require_same(
-    content: dict[str, Any],
-    config: EvaluateJobConfig,
-    corpus: Corpus,
-    bundles: dict[str, list[Bundle]],
-    *,
-    source: Path,
-) -> None:
-    digests = {name: [bundle.digest for bundle in trainings] for name, trainings in bundles.items()}
-    differs = [
-        what
-        for what, then, now in (
-            ("the corpus", content["corpus"]["digest"], corpus.info.digest),
-            ("the bundles", content["comparison"]["bundles"], digests),
-            ("comparison", content["comparison"]["asked_for"], to_plain(config.comparison)),
-            ("evaluation", content["comparison"]["evaluation_asked_for"], to_plain(config.evaluation)),
-        )
-        if then != now
-    ]
-    if differs:
-        raise ConfigError(
-            f"{source} was made with something else ({', '.join(differs)} changed); "
-            "give this comparison another folder with --out"
-        )
 
 
 def _expanded(text: str, *, field: str) -> str:

@@ -11,14 +11,13 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from diffusiontalker.config import ConfigError
 from diffusiontalker.data import Corpus
 from diffusiontalker.evaluation import EvaluationConfig, evaluate, results_table, standard_systems
 from diffusiontalker.face import builtin_rig, load_rig
 from diffusiontalker.inference import Bundle, SamplingConfig, load_bundle, save_bundle
 from diffusiontalker.orchestration.cards import measured, training_card
 from diffusiontalker.orchestration.cluster import ray_cluster
-from diffusiontalker.orchestration.corpus_source import CorpusSourceConfig, open_corpus
+from diffusiontalker.orchestration.corpus_source import CorpusSourceConfig, open_corpus, require_measurable
 from diffusiontalker.orchestration.hello import HelloConfig, say_hello, shown
 from diffusiontalker.orchestration.run_folder import RunFolder
 from diffusiontalker.orchestration.train import OrchestrationConfig, train_on_ray
@@ -86,7 +85,7 @@ def run_main_job(config: MainJobConfig, *, out: Path | None = None, resume: bool
     logger.info("stage 1 of 5, corpus")
     try:
         corpus = open_corpus(config.corpus, default_uri=folder.corpus, resume=resume)
-        _require_speaker(corpus, config.evaluation.headline_speaker)
+        require_measurable(corpus, headline_speaker=config.evaluation.headline_speaker)
     except ValueError:
         folder.discard_if_nothing_was_made()
         raise
@@ -106,13 +105,6 @@ def run_main_job(config: MainJobConfig, *, out: Path | None = None, resume: bool
     logger.info("stage 5 of 5, hello")
     say_hello(config.hello, bundle, folder, rig=rig)
     return f"{results_table(content['systems'])}\n\n{_paths(folder)}"
-
-
-def _require_speaker(corpus: Corpus, name: str) -> None:
-    if name and name not in corpus.info.speakers:
-        raise ConfigError(
-            f"evaluation.headline_speaker is '{name}', but {corpus.uri} has {', '.join(corpus.info.speakers)}"
-        )
 
 
 def _regression(config: MainJobConfig) -> MainJobConfig:

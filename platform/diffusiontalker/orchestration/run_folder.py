@@ -18,6 +18,7 @@ from diffusiontalker.config import (
     load_config,
     publish_file,
     run_provenance,
+    sha256_of,
     to_plain,
     write_yaml,
 )
@@ -93,6 +94,11 @@ class RunFolder:
     def hello(self, suffix: str) -> Path:
         """One spoken sentence as `wav`, `csv` or `glb`."""
         return self.root / f"hello.{suffix}"
+
+    def set_evaluation_aside(self) -> Path:
+        """Renames a report that is about something else than what is asked for now; nothing is deleted."""
+        name = sha256_of(self.evaluation / self.report.name)[:8]
+        return self.evaluation.rename(self.root / f"evaluation-{name}")
 
     def publish_report(self) -> None:
         """Puts the report of the evaluation at the top of the folder."""

@@ -1,6 +1,6 @@
 """Training in plain torch, one process per rank, without Ray: objectives, loop, optimizer, checkpoints, telemetry."""
 
-from diffusiontalker.training.build import build_objective, build_talker, student_of, window_source
+from diffusiontalker.training.build import build_objective, build_talker, require_fitting, student_of, window_source
 from diffusiontalker.training.checkpoint import CheckpointError, TrainingState, load_state, save_state
 from diffusiontalker.training.loop import TrainingConfig, run_digest, train, training_batch, validate
 from diffusiontalker.training.objectives import (
@@ -36,6 +36,7 @@ __all__ = [
     "learning_rate",
     "load_state",
     "precompute_features",
+    "require_fitting",
     "run_digest",
     "save_state",
     "student_of",

@@ -1,10 +1,12 @@
 """What the loop works on: the talker, its objective and its windows, as the configuration describes them."""
 
+import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
+from safetensors.torch import load_file
 
 from diffusiontalker.config import ConfigError, config_digest
 from diffusiontalker.data import SILENCE, Clip, Corpus, WindowSource, channel_statistics
@@ -33,20 +35,36 @@ def build_talker(config: "TrainingConfig", corpus: Corpus) -> Talker:
         ConfigError: when the starting bundle or the teacher do not fit the config.
     """
     if isinstance(config.objective, DistillationObjectiveConfig):
+        if config.talker.encoder.is_frozen and not config.objective.precompute:
+            raise ConfigError(
+                "objective.precompute is false, but the student's speech encoder is frozen and hears no sound in "
+                "training; set precompute: true"
+            )
         talker = student_of(_teacher(config.objective).talker, config.talker)
+        require_fitting(corpus, talker)
     else:
         talker = _talker_for(corpus, config.talker)
     if config.start_from:
-        bundle = load_bundle(config.start_from)
-        try:
-            talker.load_state_dict(bundle.talker.state_dict())
-        except RuntimeError as error:
-            reason = " ".join(str(error).split())[:300]
-            raise ConfigError(
-                f"start_from {config.start_from}: its network is another one than talker describes ({reason}); "
-                "start from a bundle of the same sizes and labels, or from none"
-            ) from None
+        _start_from(talker, load_bundle(config.start_from).talker, where=config.start_from)
     return talker
+
+
+def _start_from(talker: Talker, other: Talker, *, where: str) -> None:
+    for what in ("speakers", "emotions", "channel_names", "motion_fps"):
+        mine, its = getattr(talker, what), getattr(other, what)
+        if mine != its:
+            raise ConfigError(
+                f"start_from {where}: its {what} are {its}, expected {mine}; start from a bundle of the same labels, "
+                "or from none"
+            )
+    try:
+        talker.load_state_dict(other.state_dict())
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())[:300]
+        raise ConfigError(
+            f"start_from {where}: its network is another one than talker describes ({reason}); start from a bundle of "
+            "the same sizes, or from none"
+        ) from None
 
 
 def build_objective(talker: Talker, config: "TrainingConfig", *, ranks: Ranks) -> Objective:
@@ -54,7 +72,10 @@ def build_objective(talker: Talker, config: "TrainingConfig", *, ranks: Ranks) -
     if isinstance(config.objective, DistillationObjectiveConfig):
         device = talker.statistics.mean.device
         teacher = _teacher(config.objective, device=device).talker
-        return DistillationObjective(talker, config.objective, teacher=teacher, ranks=ranks).to(device)
+        objective = DistillationObjective(talker, config.objective, teacher=teacher, ranks=ranks).to(device)
+        if config.objective.judges:
+            objective.load_judges(load_file(config.objective.judges))
+        return objective
     return TeacherObjective(talker, config.objective, ranks=ranks)
 
 
@@ -89,8 +110,10 @@ def window_source(config: "TrainingConfig", corpus: Corpus, talker: Talker, *, s
     clips = corpus.load(split)
     pseudo_labelled = {clip.clip_id for clip in clips if corpus.info.is_pseudo_labelled}
     for uri in config.extra_corpora if split == "train" else ():
-        extra = _fitting(Corpus.open(uri), talker)
-        more = extra.load("train")
+        extra = require_fitting(Corpus.open(uri), talker)
+        # File names repeat from folder to folder; ids must not.
+        mark = extra.info.digest[:8]
+        more = [dataclasses.replace(clip, clip_id=f"{mark}/{clip.clip_id}") for clip in extra.load("train")]
         pseudo_labelled |= {clip.clip_id for clip in more if extra.info.is_pseudo_labelled}
         clips += more
     features = taught = None
@@ -120,7 +143,8 @@ def _cache_path(config: "TrainingConfig", encoder: str, corpus: Corpus, split: s
     """File of the features that an encoder, named by a digest, makes of a split and of all that is added to it."""
     if config.feature_cache is None:
         return None
-    more = f"-{config_digest(config.extra_corpora)}" if config.extra_corpora and split == "train" else ""
+    extras = [Corpus.open(uri).info.digest for uri in config.extra_corpora] if split == "train" else []
+    more = f"-{config_digest(extras)}" if extras else ""
     return Path(config.feature_cache) / f"{encoder}-{corpus.info.digest[:16]}-{split}{more}.safetensors"
 
 
@@ -137,12 +161,22 @@ def _teacher(objective: DistillationObjectiveConfig, *, device: torch.device | s
     return bundle
 
 
-def _fitting(corpus: Corpus, talker: Talker) -> Corpus:
+def require_fitting(corpus: Corpus, talker: Talker) -> Corpus:
+    """The corpus, if its motion has the talker's rate and channels.
+
+    Raises:
+        ConfigError: when it has not.
+    """
     info = corpus.info
-    if info.motion_fps != talker.motion_fps or info.channel_names != talker.channel_names:
+    if info.motion_fps != talker.motion_fps:
         raise ConfigError(
-            f"extra_corpora: {corpus.uri} has {len(info.channel_names)} channels at {info.motion_fps:g} fps, the "
-            f"talker {len(talker.channel_names)} at {talker.motion_fps:g}; import or label it at the talker's rate"
+            f"corpus {corpus.uri} has motion at {info.motion_fps:g} fps, the talker moves at {talker.motion_fps:g}; "
+            "import or label it at the talker's rate"
+        )
+    if info.channel_names != talker.channel_names:
+        raise ConfigError(
+            f"corpus {corpus.uri} has {len(info.channel_names)} channels that are not, in this order, the talker's "
+            f"{len(talker.channel_names)}; import it with the talker's channels"
         )
     return corpus
 

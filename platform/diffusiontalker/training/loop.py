@@ -23,6 +23,7 @@ from torch.nn.parallel import DistributedDataParallel
 from diffusiontalker.audio import AugmentConfig
 from diffusiontalker.config import config_digest
 from diffusiontalker.data import Batch, Corpus, WindowConfig, WindowSource, collate
+from diffusiontalker.inference import load_bundle
 from diffusiontalker.models import Talker, TalkerConfig
 from diffusiontalker.training.build import Objective, build_objective, build_talker, window_source
 from diffusiontalker.training.checkpoint import TrainingState, load_state, restore, save_state
@@ -170,8 +171,18 @@ def train(
 
 
 def run_digest(config: TrainingConfig, corpus: Corpus) -> str:
-    """What a checkpoint belongs to: the resolved config and the contents of the corpus."""
-    return f"{config_digest(config)}-{corpus.info.digest[:16]}"
+    """What a checkpoint belongs to: the resolved config, and the contents of all that its paths lead to."""
+    objective = config.objective
+    if isinstance(objective, DistillationObjectiveConfig) and objective.teacher_digest:
+        objective = dataclasses.replace(objective, teacher="", judges="")
+    by_content = dataclasses.replace(
+        config,
+        objective=objective,
+        start_from=config.start_from and load_bundle(config.start_from).digest,
+        extra_corpora=tuple(Corpus.open(uri).info.digest for uri in config.extra_corpora),
+        feature_cache=None,
+    )
+    return f"{config_digest(by_content)}-{corpus.info.digest[:16]}"
 
 
 def training_batch(source: WindowSource, config: TrainingConfig, *, step: int, ranks: Ranks) -> Batch:

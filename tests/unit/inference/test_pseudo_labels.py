@@ -67,7 +67,7 @@ def test_the_corpus_says_where_its_motion_comes_from(bundle: Bundle, recordings:
     info = pseudo_label(bundle, recordings, tmp_path / "corpus", seed=5)
     assert info.source == {"generator": "teacher", "teacher_digest": bundle.digest, "folder": "speech", "seed": 5}
     assert (info.splits, info.emotions) == ({"train": 5}, ("unlabelled",))
-    assert info.speakers == ("unlabelled", "unlabelled/carla", "unlabelled/dan")
+    assert info.speakers == ("unlabelled/carla", "unlabelled/dan", "unlabelled/top.wav")
     assert info.seconds == pytest.approx(sum(SECONDS.values()))
     assert info.is_pseudo_labelled
     recorded = write_corpus(Corpus.open(tmp_path / "corpus").load(), tmp_path / "copy", motion_fps=bundle.motion_fps)
@@ -80,7 +80,7 @@ def test_no_speaker_and_no_emotion_is_one_the_teacher_knows(
     known = ("unlabelled", "unlabelled/carla", "unlabelled+/dan", "carla")
     pseudo_label(make_bundle(speakers=known), recordings, tmp_path / "corpus")
     corpus = Corpus.open(tmp_path / "corpus")
-    assert corpus.info.speakers == ("unlabelled++", "unlabelled++/carla", "unlabelled++/dan")
+    assert corpus.info.speakers == ("unlabelled++/carla", "unlabelled++/dan", "unlabelled++/top.wav")
     windows = WindowSource(
         corpus.load(), speakers=known, emotions=["neutral"], config=WindowConfig(seconds=0.5), augment=None
     )

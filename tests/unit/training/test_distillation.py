@@ -1,11 +1,16 @@
 import dataclasses
 import json
 
+import numpy as np
 import pytest
 import tiny
 import torch
+from safetensors.torch import save_file
 
+from diffusiontalker.audio import timebase
 from diffusiontalker.config import ConfigError, from_plain
+from diffusiontalker.data import WindowConfig, WindowSource
+from diffusiontalker.face import CHANNELS
 from diffusiontalker.inference import Bundle, SamplingConfig, pseudo_label, save_bundle
 from diffusiontalker.training import (
     DistillationObjectiveConfig,
@@ -59,13 +64,85 @@ def test_a_student_has_the_labels_statistics_and_prototypes_of_its_teacher(corpu
 
 
 def test_a_student_that_is_its_own_teacher_has_nothing_to_learn_from_features(corpus, teacher_path):
-    config = distilling(teacher_path, talker=tiny.TINY_TRAINING["talker"], start_from=str(teacher_path))
+    config = distilling(
+        teacher_path, talker=tiny.TINY_TRAINING["talker"], start_from=str(teacher_path), objective={"precompute": False}
+    )
     objective, batch = objective_and_batch(config, corpus)
     losses = objective.eval()(batch)
     assert losses["loss_feature"].item() == pytest.approx(0.0, abs=1e-9)
     assert losses["loss_embedding"].item() == pytest.approx(0.0, abs=1e-6)
     other, _ = objective_and_batch(distilling(teacher_path), corpus)
     assert other.eval()(batch)["loss_feature"].item() > 0.5
+
+
+@pytest.mark.parametrize("fps", [25.0, 30.0, 60.0])
+def test_precomputed_teacher_features_are_on_the_clock_of_the_window_wherever_it_begins(fps, tmp_path):
+    corpus = tiny.tiny_corpus(tmp_path / "corpus", fps=fps, motion_fps=fps, seconds=1.1)
+    clips = corpus.load("train")
+    # Features that say when they are: the instant of every 50 Hz frame.
+    clock = {clip.clip_id: np.arange(60, dtype=np.float32)[:, None] / 50 for clip in clips}
+    source = WindowSource(
+        clips, speakers=["speaker0"], emotions=["neutral"], config=WindowConfig(seconds=0.7), augment=None, taught=clock
+    )
+    for seed in range(40):
+        window = source.window(0, seed=seed)
+        assert len(window.taught) == timebase.speech_frames(len(window.speech))
+        at = np.flatnonzero((clips[0].motion.coefficients == window.motion[0]).all(axis=1))[0] / fps
+        assert window.taught[:, 0] == pytest.approx(at + np.arange(len(window.taught)) / 50, abs=1e-4)
+
+
+def test_precomputed_teacher_features_equal_those_computed_in_every_step(corpus, teacher_path):
+    losses = []
+    for precompute in (True, False):
+        # The window is the whole clip, so both hear the same; validation windows are not augmented.
+        windows = {"seconds": 0.8, "reference_seconds": 0.4}
+        config = distilling(teacher_path, objective={"precompute": precompute}, windows=windows)
+        torch.manual_seed(0)
+        talker = build_talker(config, corpus)
+        objective = build_objective(talker, config, ranks=Ranks()).eval()
+        source = window_source(config, corpus, talker, split="validation")
+        batch = training_batch(source, config, step=0, ranks=Ranks())
+        assert (batch.taught is not None) == precompute
+        losses.append({name: value.item() for name, value in objective(batch).items()})
+    assert losses[0] == pytest.approx(losses[1], rel=2e-2, abs=1e-4)
+
+
+def test_a_corpus_of_another_rate_or_other_channels_is_refused(corpus, teacher_path, tmp_path):
+    other = tiny.tiny_corpus(tmp_path / "fast", fps=50.0, motion_fps=50.0)
+    with pytest.raises(ConfigError, match="motion at 50 fps, the talker moves at 25"):
+        build_talker(distilling(teacher_path), other)
+    turned = tiny.tiny_corpus(tmp_path / "turned", channel_names=CHANNELS[::-1])
+    with pytest.raises(ConfigError, match="channels that are not, in this order, the talker's"):
+        build_talker(distilling(teacher_path), turned)
+
+
+def test_clips_of_another_corpus_with_the_same_names_stay_apart(corpus, teacher_path, tmp_path):
+    again = tiny.tiny_corpus(tmp_path / "again", seconds=1.0)
+    config = distilling(
+        teacher_path, extra_corpora=[str(again.uri)], windows={"seconds": 1.0, "reference_seconds": 0.4}
+    )
+    source = window_source(config, corpus, build_talker(config, corpus), split="train")
+    lengths = [len(source.window(index, seed=0).taught) for index in range(len(source))]
+    assert lengths == [40] * 8 + [50] * 8
+
+
+def test_a_batch_without_any_label_gives_every_parameter_a_gradient(corpus, teacher_path):
+    objective, batch = objective_and_batch(distilling(teacher_path), corpus)
+    unknown = torch.full_like(batch.speaker, -1)
+    objective(dataclasses.replace(batch, speaker=unknown, emotion=unknown))["loss"].backward()
+    assert [name for name, parameter in objective.named_parameters() if parameter.grad is None] == []
+
+
+def test_judges_go_on_from_stage_to_stage(corpus, teacher_path, tmp_path):
+    warm, _ = objective_and_batch(distilling(teacher_path, objective={"student_steps": 0}), corpus)
+    with torch.no_grad():
+        for tensor in warm.judges().values():
+            tensor.fill_(0.25)
+    save_file(warm.judges(), tmp_path / "judges.safetensors")
+    config = distilling(teacher_path, objective={"judges": str(tmp_path / "judges.safetensors")})
+    after, _ = objective_and_batch(config, corpus)
+    assert {"feature_projection.weight", "style_encoder.layers.0.weight"} <= after.judges().keys()
+    assert all((tensor == 0.25).all() for tensor in after.judges().values())
 
 
 def test_noise_levels_lie_on_the_grid_of_the_student_and_swapped_examples_start_from_pure_noise(corpus, teacher_path):
@@ -83,7 +160,6 @@ def test_noise_levels_lie_on_the_grid_of_the_student_and_swapped_examples_start_
     assert (speaker[~swapped] == 0).all()
     assert {*speaker[swapped].tolist()} == {0, 1}
     assert (emotion[~swapped] == 1).all()
-    assert not draws.is_dropped[:, -1].any()
 
 
 def test_warm_up_moves_encoder_and_personalizer_but_not_the_denoiser(corpus, teacher_path):

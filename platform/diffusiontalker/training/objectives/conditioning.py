@@ -179,5 +179,7 @@ def contrasts(talker: Talker, heard: Heard, batch: Batch, *, ranks: Ranks) -> di
         if is_known.any():
             prototype = prototype + prototype_contrast(own[is_known], table, labels[is_known])
             prototype = prototype + prototype_contrast(reference[is_known], table, labels[is_known])
+        # Every rank gives every parameter a gradient, also where no label is known.
+        prototype = prototype + 0.0 * table.sum()
         pair = pair + pair_contrast(own, reference, labels)
     return {"loss_prototype": prototype / 4.0, "loss_pair": pair / 2.0}

@@ -8,6 +8,7 @@ Source: Salimans & Ho 2022 (arXiv 2202.00512); DiffusionTalker (arXiv 2503.18159
 """
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Literal
 
 import torch
@@ -50,6 +51,8 @@ class DistillationObjectiveConfig(ConditioningConfig):
     """Folder of the teacher's bundle; every worker must see it."""
     teacher_digest: str = ""
     """Digest the teacher's bundle must have; empty: not checked."""
+    judges: str = ""
+    """File with the networks that only judge the student, as an earlier stage left them; empty: fresh ones."""
     precompute: bool = True
     """Compute the teacher's speech features once per clip instead of in every step; sound is then varied for the
     student only, and not in speed."""
@@ -61,7 +64,7 @@ class DistillationObjectiveConfig(ConditioningConfig):
     """w_ae: the student's speech features against the teacher's."""
     embedding_weight: float = 0.5
     """The student's identity and emotion embeddings against the teacher's."""
-    enhancer_weight: float = 0.05
+    enhancer_weight: float = 0.2
     """w_pc: the personalizer enhancer."""
     truth_weight: float = 0.5
     """w_gt: predicted lips and jaw against recorded ones, where there are some. The upper face is left to the teacher:
@@ -112,6 +115,16 @@ class DistillationObjective(nn.Module):
     def teacher(self) -> Talker:
         """The network to learn from."""
         return self._teacher[0]
+
+    def judges(self) -> dict[str, Tensor]:
+        """Weights of the networks that only judge the student; the next stage goes on with them."""
+        return {name: tensor for name, tensor in self.state_dict().items() if not name.startswith("talker.")}
+
+    def load_judges(self, weights: Mapping[str, Tensor]) -> None:
+        """Takes over the judges of an earlier stage, where this stage has the same ones."""
+        own = self.judges()
+        fitting = {name: tensor for name, tensor in weights.items() if name in own and own[name].shape == tensor.shape}
+        self.load_state_dict(fitting, strict=False)
 
     def validating(self, talker: Talker) -> "DistillationObjective":
         """The same objective for validating other weights: always with its condition, in one process."""
@@ -191,10 +204,7 @@ class DistillationObjective(nn.Module):
         return losses
 
     def draw(self, batch: Batch) -> tuple[Draws, tuple[Tensor, Tensor]]:
-        """The random choices with times on the student's grid; and the speakers and emotions, some of them swapped.
-
-        The noisiest level keeps its condition, because the enhancer looks at it.
-        """
+        """The random choices with times on the student's grid; and the speakers and emotions, some of them swapped."""
         config, steps = self.config, self.config.student_steps
         _, frames, channels = batch.motion.shape
         draws = draw(batch.seeds, config=config, frames=frames, channels=channels, device=batch.motion.device)
@@ -205,13 +215,9 @@ class DistillationObjective(nn.Module):
             for column, table, own in zip((1, 2), prototypes, (batch.speaker, batch.emotion), strict=True)
         )
         time = ((draws.time * steps).floor() + 1.0).clamp_max(steps) / steps
-        dropped = draws.is_dropped.clone()
-        if config.noise_levels > 1:
-            dropped[:, -1] = False
         draws = dataclasses.replace(
             draws,
             time=torch.where(is_swapped[:, None], 1.0, time),
-            is_dropped=dropped,
             is_unknown=draws.is_unknown & ~is_swapped,
             use_identity_prototype=draws.use_identity_prototype | is_swapped,
             use_emotion_prototype=draws.use_emotion_prototype | is_swapped,
@@ -248,25 +254,27 @@ class DistillationObjective(nn.Module):
         draws: Draws,
         labels: tuple[Tensor, Tensor],
     ) -> Tensor:
-        """L_pc on the noisiest level of every example, over the batches of all ranks."""
+        """L_pc on the upper level of every example that has its condition there, over the batches of all ranks."""
         levels, gather = self.config.noise_levels, self.ranks.gather
         student, teacher, inside = (rows[levels - 1 :: levels] for rows in (predicted, target, mask))
-        return enhancer_loss(
-            gather(self.style_encoder(personalized)),
-            gather(self.motion_encoder(student, inside)),
-            gather(self.motion_encoder(teacher, inside)),
-            gather(self._style_labels(batch, draws, labels)),
+        has_condition = ~gather(draws.is_dropped[:, -1])
+        rows = (
+            self.style_encoder(personalized),
+            self.motion_encoder(student, inside),
+            self.motion_encoder(teacher, inside),
+            self._style_labels(batch, draws, labels),
         )
+        if not has_condition.any():
+            return 0.0 * torch.stack([row.float().sum() for row in rows[:3]]).sum()
+        return enhancer_loss(*(gather(row)[has_condition] for row in rows))
 
     def _style_labels(self, batch: Batch, draws: Draws, labels: tuple[Tensor, Tensor]) -> Tensor:
-        """(batch,) equal where two examples have the same style for certain: both prototypes are the same."""
-        speaker, emotion = labels
-        speaker = torch.where(draws.is_unknown, -1, speaker)
+        """(batch,) equal where two examples are of one speaker, or both of nobody, in one emotion."""
+        speaker, emotion = torch.where(draws.is_unknown, -1, labels[0]), labels[1]
+        is_known = (emotion >= 0) & (draws.is_unknown | (speaker >= 0))
         emotions = len(self.talker.emotions)
-        by_prototype = (draws.use_identity_prototype | draws.is_unknown) & draws.use_emotion_prototype & (emotion >= 0)
-        by_prototype &= draws.is_unknown | (speaker >= 0)
         unique = -1 - emotions - batch.seeds.to(speaker)
-        return torch.where(by_prototype, speaker * emotions + emotion, unique)
+        return torch.where(is_known, speaker * emotions + emotion, unique)
 
     def _count(self, mask: Tensor) -> Tensor:
         """Frames per rank: every rank divides by the mean count, so averaged gradients are the batch's gradient."""
