@@ -39,7 +39,7 @@ class Figure:
 
     def amount(self, value: float) -> str:
         """The number with its unit."""
-        return f"{self.text(value)}{' ×' if self.unit.startswith('10') else ''} {self.unit}"
+        return f"{self.text(value)}{'·' if self.unit.startswith('10') else ' '}{self.unit}"
 
     def distance(self, value: float) -> float:
         """What is to be small."""
@@ -58,9 +58,9 @@ FIGURES = (
            meaning="how often the generated upper face is recognized as the voice it was asked for"),
     Figure(field="style_emotion", heading="emotion retrieval", unit="% right", form=".1f", scale=100.0, better="high",
            meaning="how often the generated upper face is recognized as the emotion it was asked for"),
-    Figure(field="displacement_voice", heading="voice displacement", unit="of 0 to 1", form=".4f", better="high",
+    Figure(field="displacement_voice", heading="voice displacement", unit="coefficients", form=".4f", better="high",
            meaning="how far another voice moves the generated upper face, mean |difference| of coefficients"),
-    Figure(field="displacement_emotion", heading="emotion displacement", unit="of 0 to 1", form=".4f", better="high",
+    Figure(field="displacement_emotion", heading="emotion displacement", unit="coefficients", form=".4f", better="high",
            meaning="how far another emotion moves the generated upper face, mean |difference| of coefficients"),
     Figure(field="identity", heading="identity retrieval", unit="% right", form=".1f", scale=100.0, better="high",
            meaning="how often the nearest enrolled voice of a held-out clip is its speaker's, shortest enrollment"),

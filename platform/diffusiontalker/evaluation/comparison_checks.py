@@ -135,15 +135,15 @@ def _enhancer(evidence: Evidence) -> list[Check]:
             continue
         styles = [_against(evidence, evidence.without_enhancer, field) for field in fields]
         lips = _against(evidence, evidence.without_enhancer, "lve_m2")
-        held = [*styles, lips]
+        held = [lips, *styles]
         text = (
             f"The personalizer enhancer pays ({evidence.without_enhancer} does without): {_summary(held)}. "
             f"{'; '.join(one.text for one in held)}. Retrieval is {styles[0].figure.meaning}; displacement is "
-            f"{styles[1].figure.meaning} ({_margins(held)}expected: one of the two better and none worse, LVE not "
+            f"{styles[1].figure.meaning} ({_margins(held)}expected: one of the two better, neither worse, LVE not "
             "worse, beyond that)."
         )
-        verdicts = [one.verdict for one in held]
-        checks.append({"text": text, "holds": "better" in verdicts[:2] and "worse" not in verdicts})
+        moves = any(one.verdict == "better" for one in styles)
+        checks.append({"text": text, "holds": moves and all(one.verdict != "worse" for one in held)})
     return checks
 
 

@@ -99,7 +99,7 @@ def size_and_speed(rows: Sequence[dict[str, Any]], *, teacher: str, where: str) 
     caption = (
         f"Group: {where}. Area is the size of the files in MB, colour the speed; crosses are controls without files. "
         f"The dotted line joins '{teacher}' in different numbers of steps, without distillation. Lower left is better, "
-        "but both errors also reward averaged, lifeless motion: |FDD| and jitter in the table show which rows pay so."
+        "but both errors also reward averaged, lifeless motion: |FDD| and jitter in the table tell where."
     )
     return [_picture("size_and_speed", "Error, size and speed", caption, lambda: plots.draw_bubbles(bubbles))]
 

@@ -66,14 +66,14 @@ def chain_stages(config: ChainConfig, *, teacher_steps: int, learning_rate: floa
         ConfigError: when halving does not lead from the teacher's steps to the last student's.
     """
     counts = [teacher_steps]
-    while counts[-1] % 2 == 0 and counts[-1] > config.until:
+    while counts[-1] % 2 == 0:
         counts.append(counts[-1] // 2)
-    if counts[-1] != config.until or len(counts) < 2:
+    if config.until not in counts[1:]:
         raise ConfigError(
             f"chain.until is {config.until}, but halving {teacher_steps} diffusion steps gives "
             f"{', '.join(map(str, counts[1:])) or 'nothing'}; choose one of these, or a teacher that takes 16 steps"
         )
-    first, *later = counts[1:]
+    first, *later = [count for count in counts[1:] if count >= config.until]
     lengths = [
         (0, config.warm_up_steps, learning_rate),
         (first, config.first_steps, learning_rate),

@@ -12,7 +12,7 @@ from diffusiontalker.inference import Bundle, SamplingConfig
 
 NAMES = ["big", "small", "other"]
 CONFIG = ComparisonConfig(
-    respaced_steps=(4, 2, 1), direct="direct", num_samples=2, latency_repeats=1, style_clips=2,
+    respaced_steps=(4, 1), direct="direct", num_samples=2, latency_repeats=1, style_clips=2,
     enrollment_seconds=(1.0, 2.0), enrollment_draws=2,
 )  # fmt: skip
 
@@ -45,6 +45,12 @@ def test_rows_are_controls_the_teacher_in_all_steps_all_bundles_and_shuffled_aud
     assert {len(group["systems"]) for group in report.content["groups"]} == {11}
 
 
+def test_the_teacher_is_always_shown_in_the_students_number_of_steps(report: Report):
+    assert report.content["comparison"]["config"]["respaced_steps"] == [4, 1]
+    (check,) = [check for check in report.content["checks"] if "skipping steps" in check["text"]]
+    assert check["text"].startswith("Distillation beats skipping steps (teacher in 2 steps, not distilled)")
+
+
 def test_the_same_weights_in_the_same_steps_give_the_same_figures(report: Report):
     student, skipping = report.row("student"), report.row("teacher in 2 steps")
     assert student["lve_m2"] == pytest.approx(skipping["lve_m2"], rel=1e-6)
@@ -65,12 +71,12 @@ def test_replicates_give_the_spread_and_no_rows(report: Report):
     assert [(row["name"], row["trainings"]) for row in ablation["rows"]] == [
         ("student", 2), ("student-1step", 1), ("direct", 1), ("teacher", 1)
     ]  # fmt: skip
-    assert {spread["over"] for spread in ablation["spreads"].values()} == {"trainings"}
+    assert {cell["margin_over"] for row in ablation["rows"][1:] for cell in row["cells"]} == {"trainings"}
     first = {cell["field"]: cell for cell in ablation["rows"][0]["cells"]}
     assert first["lve_m2"]["trainings"][0] == pytest.approx(report.row("student")["lve_m2"])
     assert first["lve_m2"]["trainings"][0] != first["lve_m2"]["trainings"][1]
     assert len(first["lve_m2"]["seeds"]) == 2
-    assert {"jitter_ratio", "style_voice", "style_emotion", "identity"} <= set(first)
+    assert {"jitter_ratio", "style_voice", "style_emotion", "displacement_voice", "identity"} <= set(first)
 
 
 def test_styles_and_voices_are_scored_for_every_training(report: Report):

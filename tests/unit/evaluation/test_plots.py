@@ -126,4 +126,4 @@ def test_labels_of_bubbles_overlap_neither_each_other_nor_the_frame():
 def test_a_control_beyond_the_edge_keeps_its_numbers():
     figure = plots.draw_bubbles(bubbles())
     assert figure.axes[0].get_xlim()[1] < 1.0
-    assert any("beyond the edge: 9.00, 0.40" in text.get_text() for text in figure.axes[0].texts)
+    assert any("beyond the edge: LVE 9.00, EVE 0.40" in text.get_text() for text in figure.axes[0].texts)

@@ -81,7 +81,8 @@ def test_a_talker_is_scored_once_per_seed_and_moves_with_the_voice(style_test: S
         assert (figures["chance"], figures["classes"], figures["clips"]) == (0.5, 2, 3)
         assert figures["accuracy"] == pytest.approx(np.mean(figures["accuracy_by_seed"]))
         assert len(figures["accuracy_by_seed"]) == 2
-        assert figures["upper_face_displacement"] > 0.0
+        assert figures["upper_face_displacement"] == pytest.approx(np.mean(figures["upper_face_displacement_by_seed"]))
+        assert min(figures["upper_face_displacement_by_seed"]) > 0.0
         assert figures["lip_displacement"] > 0.0
 
 

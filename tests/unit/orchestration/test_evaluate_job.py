@@ -1,15 +1,24 @@
 """The evaluation job on two tiny talkers: names, environment variables, resuming."""
 
+import dataclasses
+import json
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 from tiny import tiny_corpus, tiny_training
 
 from diffusiontalker.config import ArtefactError, ConfigError, from_plain
 from diffusiontalker.data import Corpus
+from diffusiontalker.face import builtin_rig, load_rig
 from diffusiontalker.inference import Bundle, BundleError, SamplingConfig, save_bundle
-from diffusiontalker.orchestration.evaluate_job import EvaluateJobConfig, load_named_bundles, run_evaluate_job
+from diffusiontalker.orchestration.evaluate_job import (
+    EvaluateJobConfig,
+    changes_since,
+    load_named_bundles,
+    run_evaluate_job,
+)
 from diffusiontalker.training import train
 
 
@@ -22,6 +31,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         talker = train(tiny_training(num_steps=2, seed=seed), corpus).eval()
         save_bundle(Bundle(talker=talker, sampling=SamplingConfig(num_steps=steps)), root / name)
     return root
+
+
+def write_head(path: Path) -> None:
+    """Another rig: four vertices, all of which the jaw moves."""
+    deltas = np.full((1, 4, 3), -0.01)
+    np.savez(
+        path, neutral=np.array([[0, 0, 0], [0.2, 0, 0], [0, 0.2, 0], [0, 0, 0.2]]),
+        triangles=np.array([[0, 1, 2], [0, 1, 3], [0, 2, 3], [1, 2, 3]]), names=np.array(["jawOpen"]), deltas=deltas,
+        lip_vertices=np.array([0, 1]), upper_face_vertices=np.array([2, 3]),
+    )  # fmt: skip
 
 
 def job(**changes) -> EvaluateJobConfig:
@@ -82,6 +101,36 @@ def test_a_finished_report_is_shown_again_when_resuming_and_otherwise_left_alone
 def test_resuming_does_not_pass_off_another_comparison(finished, trials, changes, what):
     with pytest.raises(ConfigError, match=rf"something else \({what} changed\)"):
         run_evaluate_job(job(**changes), out=finished[0], resume=True)
+
+
+def test_resuming_does_not_pass_off_another_head(finished, trials, tmp_path):
+    write_head(tmp_path / "head.npz")
+    with pytest.raises(ConfigError, match=r"something else \(the rig changed\)"):
+        run_evaluate_job(job(rig=str(tmp_path / "head.npz")), out=finished[0], resume=True)
+
+
+def test_what_changed_since_a_report_is_named_and_nothing_else(finished, trials, tmp_path):
+    content = json.loads((finished[0] / "report.json").read_text(encoding="utf-8"))
+    config = job()
+    same = {
+        "corpus": Corpus.open(trials / "corpus"), "bundles": load_named_bundles(config.bundles),
+        "rig": builtin_rig(), "comparison": config.comparison, "evaluation": config.evaluation,
+    }  # fmt: skip
+    assert changes_since(content, **same) == []
+    write_head(tmp_path / "head.npz")
+    others = {
+        "the corpus": {"corpus": tiny_corpus(tmp_path / "corpus", clips_each=2)},
+        "the bundles": {"bundles": same["bundles"] | {"student": same["bundles"]["student"][::-1]}},
+        "the rig": {"rig": load_rig(tmp_path / "head.npz")},
+        "comparison": {"comparison": dataclasses.replace(config.comparison, direct="student")},
+        "evaluation": {"evaluation": dataclasses.replace(config.evaluation, seed=3)},
+    }
+    assert {name: changes_since(content, **same | other) for name, other in others.items()} == {
+        name: [name] for name in others
+    }
+    everything = {key: value for other in others.values() for key, value in other.items()}
+    assert changes_since(content, **everything) == list(others)
+    assert changes_since(content | {"comparison": {}}, **same) == ["the bundles", "comparison", "evaluation"]
 
 
 def test_one_name_may_have_several_trainings(trials):

@@ -9,7 +9,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.text import Annotation, Text
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 from matplotlib.transforms import Bbox, BboxBase
 
 from diffusiontalker.evaluation.plots import style
@@ -17,6 +17,8 @@ from diffusiontalker.evaluation.plots import style
 _LARGEST_AREA = 2600.0
 """Area of the largest bubble, in square points."""
 _SMALLEST_AREA = 30.0
+_BESIDE = 4.0
+"""Distance of a label that needs no line to its bubble, in points."""
 _DIRECTIONS = ((1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (-1, 1), (1, -1), (-1, -1))
 
 
@@ -113,9 +115,9 @@ def _draw_sized(
     if speeds:
         bar = figure.colorbar(scale, ax=axis, pad=0.02, shrink=0.9)
         bar.set_label("frames of motion per second of compute (log scale)")
-        for set_formatter in (bar.ax.yaxis.set_major_formatter, bar.ax.yaxis.set_minor_formatter):
-            set_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
-        bar.ax.tick_params(which="both", labelsize=7)
+        bar.ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        bar.ax.yaxis.set_minor_locator(NullLocator())
+        bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
 
 
 def _area(bubble: Bubble, sized: Sequence[Bubble]) -> float:
@@ -128,7 +130,7 @@ def _area(bubble: Bubble, sized: Sequence[Bubble]) -> float:
 def _label(axis: Axes, bubble: Bubble, place: tuple[float, float], *, area: float) -> Annotation:
     text = bubble.name if bubble.megabytes is None else f"{bubble.name}\n{bubble.megabytes:.2f} MB"
     if place != (bubble.lip_error, bubble.eye_error):
-        text += f"\nbeyond the edge: {bubble.lip_error:.2f}, {bubble.eye_error:.2f}"
+        text += f"\nbeyond the edge: LVE {bubble.lip_error:.2f}, EVE {bubble.eye_error:.2f}"
     return axis.annotate(
         text, place, xytext=(0, 0), textcoords="offset points", fontsize=8, ha="center", va="center", zorder=5,
         arrowprops={"arrowstyle": "-", "color": axis.xaxis.label.get_color(), "linewidth": 0.6, "shrinkA": 1.0,
@@ -149,8 +151,8 @@ def _spread_labels(
     taken = [Bbox.from_bounds(x - r, y - r, 2 * r, 2 * r) for (x, y), r in zip(centres, radii, strict=True)]
     for label, (x, y), radius in zip(labels, centres, radii, strict=True):
         box = Text.get_window_extent(label)
-        best: tuple[float, tuple[float, float], Bbox] | None = None
-        for distance in (4.0, 16.0, 32.0, 52.0, 76.0, 104.0):
+        best: tuple[float, tuple[float, float], Bbox, bool] | None = None
+        for distance in (_BESIDE, 16.0, 32.0, 52.0, 76.0, 104.0):
             for right, up in _DIRECTIONS:
                 dx = right * (radius + box.width / 2 + distance * pixels)
                 dy = up * (radius + box.height / 2 + distance * pixels)
@@ -158,9 +160,11 @@ def _spread_labels(
                 cost = distance + 1e3 * sum(_overlap(moved, other) for other in taken)
                 cost += 1e3 * (moved.width * moved.height - _overlap(moved, frame))
                 if best is None or cost < best[0]:
-                    best = cost, (dx / pixels, dy / pixels), moved
+                    best = cost, (dx / pixels, dy / pixels), moved, distance > _BESIDE
         assert best is not None
         label.set_position(best[1])
+        if label.arrow_patch is not None:
+            label.arrow_patch.set_visible(best[3])
         taken.append(best[2].padded(2.0 * pixels))
 
 

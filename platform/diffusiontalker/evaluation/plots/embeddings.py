@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Float
+from matplotlib import patheffects
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -51,14 +52,16 @@ def _draw_panel(axis: Axes, panel: EmbeddingPanel) -> None:
         chosen, color = points[labels == name], style.series(number)
         has_prototype = name in panel.prototype_names
         if len(chosen):
+            count = f"{len(chosen)} clip{'s' if len(chosen) > 1 else ''}"
             axis.scatter(
-                chosen[:, 0], chosen[:, 1], s=22, alpha=0.8, linewidths=1.0, label=f"{name} ({len(chosen)} clips)",
+                chosen[:, 0], chosen[:, 1], s=22, alpha=0.8, linewidths=1.0, label=f"{name} ({count})",
                 edgecolors=color, facecolors=color if has_prototype else "none",
             )  # fmt: skip
         if has_prototype:
             x, y = stars[number]
             axis.scatter(x, y, s=170, marker="*", color=color, edgecolors=style.ink(), linewidths=0.8, zorder=3)
-            axis.annotate(name, (x, y), xytext=(7, 5), textcoords="offset points", fontsize=8, zorder=4)
+            label = axis.annotate(name, (x, y), xytext=(7, 5), textcoords="offset points", fontsize=8, zorder=4)
+            label.set_path_effects([patheffects.withStroke(linewidth=2.5, foreground=style.paper())])
     axis.set_title(panel.title)
     axis.set_xlabel(f"first component ({share[0]:.0%} of variance)")
     axis.set_ylabel(f"second component ({share[1]:.0%})" if len(share) > 1 else "")
