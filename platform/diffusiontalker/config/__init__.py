@@ -13,6 +13,7 @@ from diffusiontalker.config.artefacts import (
 from diffusiontalker.config.loading import (
     ConfigError,
     config_digest,
+    expanded_path,
     from_plain,
     load_config,
     to_plain,
@@ -24,6 +25,7 @@ __all__ = [
     "ArtefactError",
     "ConfigError",
     "config_digest",
+    "expanded_path",
     "from_plain",
     "load_config",
     "publish_directory",

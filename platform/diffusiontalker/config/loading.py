@@ -7,6 +7,8 @@ import dataclasses
 import difflib
 import hashlib
 import json
+import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -96,3 +98,23 @@ def _allowed_keys(cls: Any, location: tuple[Any, ...]) -> list[str]:
         fields = {field.name: field.type for field in dataclasses.fields(cls)} if dataclasses.is_dataclass(cls) else {}
         cls = fields.get(part, cls)
     return [field.name for field in dataclasses.fields(cls)] if dataclasses.is_dataclass(cls) else []
+
+
+def expanded_path(text: str, *, field: str) -> str:
+    """A path or URL with its environment variables (as in ${RUNS}/demo) and `~` filled in.
+
+    Args:
+        text: as the user wrote it.
+        field: names the key of the configuration in an error.
+
+    Raises:
+        ConfigError: when it names a variable that is not set.
+    """
+    path = os.path.expandvars(text)
+    missing = re.findall(r"\$\{?(\w+)", path)
+    if missing:
+        raise ConfigError(
+            f"{field} is '{text}', but the environment variable {missing[0]} is not set; "
+            f"set it, or write the path with --{field} PATH"
+        )
+    return path if "://" in path else str(Path(path).expanduser())

@@ -2,14 +2,12 @@
 
 import dataclasses
 import logging
-import os
-import re
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
-from diffusiontalker.config import ConfigError
+from diffusiontalker.config import ConfigError, expanded_path
 from diffusiontalker.data import (
     Corpus,
     CorpusError,
@@ -71,7 +69,10 @@ def open_corpus(config: CorpusSourceConfig, *, default_uri: Path, resume: bool) 
         synthesize_corpus(uri, config.synthetic, progress=_progress_lines("synthesizing"))
     else:
         report = import_folder_corpus(
-            _expanded(config.folder), uri, config=config.importing, progress=_progress_lines("importing")
+            Path(expanded_path(config.folder, field="corpus.folder")),
+            uri,
+            config=config.importing,
+            progress=_progress_lines("importing"),
         )
         logger.info("%s", report.text())
     return Corpus.open(uri)
@@ -93,17 +94,6 @@ def require_measurable(corpus: Corpus, *, headline_speaker: str) -> None:
             f"evaluation.headline_speaker is '{headline_speaker}', but {corpus.uri} has "
             f"{', '.join(corpus.info.speakers)}"
         )
-
-
-def _expanded(folder: str) -> Path:
-    path = os.path.expandvars(folder)
-    missing = re.findall(r"\$\{?(\w+)", path)
-    if missing:
-        raise ConfigError(
-            f"corpus.folder is '{folder}', but the environment variable {missing[0]} is not set; "
-            "set it, or say where the recordings are with --corpus.folder PATH"
-        )
-    return Path(path).expanduser()
 
 
 def _progress_lines(what: str) -> Callable[[int, int], None]:

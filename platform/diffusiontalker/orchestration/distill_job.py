@@ -8,10 +8,9 @@ Each stage leaves an artefact in the run folder; a resumed run skips what is the
 import dataclasses
 import json
 import logging
-import os
 from pathlib import Path
 
-from diffusiontalker.config import ConfigError
+from diffusiontalker.config import ConfigError, expanded_path
 from diffusiontalker.data import Corpus
 from diffusiontalker.evaluation import compare
 from diffusiontalker.face import Rig, builtin_rig, load_rig
@@ -54,7 +53,7 @@ def run_distill_job(config: DistillJobConfig, *, out: Path | None = None, resume
         CorpusError: when the corpus cannot be opened.
     """
     rig = load_rig(Path(config.rig)) if config.rig else builtin_rig()
-    teacher_path = Path(os.path.expandvars(config.teacher)).expanduser().resolve()
+    teacher_path = Path(expanded_path(config.teacher, field="teacher")).resolve()
     teacher = load_bundle(teacher_path)
     stages = chain_stages(
         config.chain,

@@ -6,13 +6,11 @@ One stage, one artefact: the report folder is there whole or not at all.
 import dataclasses
 import json
 import logging
-import os
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from diffusiontalker.config import ConfigError, require_new, to_plain
+from diffusiontalker.config import ConfigError, expanded_path, require_new, to_plain
 from diffusiontalker.data import Corpus
 from diffusiontalker.evaluation import (
     ComparisonConfig,
@@ -84,8 +82,8 @@ def run_evaluate_job(config: EvaluateJobConfig, *, out: Path | None = None, resu
     source = root / "report.json"
     if not resume:
         require_new(root, remedy="show that report with --resume, or give this one another folder with --out")
-    rig = load_rig(Path(_expanded(config.rig, field="rig"))) if config.rig else builtin_rig()
-    corpus = Corpus.open(_expanded(config.corpus_uri, field="corpus_uri"))
+    rig = load_rig(Path(expanded_path(config.rig, field="rig"))) if config.rig else builtin_rig()
+    corpus = Corpus.open(expanded_path(config.corpus_uri, field="corpus_uri"))
     bundles = load_named_bundles(config.bundles)
     if resume and source.is_file():
         content = json.loads(source.read_text(encoding="utf-8"))
@@ -118,7 +116,7 @@ def load_named_bundles(specifications: Sequence[str]) -> dict[str, list[Bundle]]
     bundles: dict[str, list[Bundle]] = {}
     for specification in specifications:
         name, _, path = specification.partition("=")
-        bundles.setdefault(name, []).append(load_bundle(Path(_expanded(path, field="bundles")).expanduser()))
+        bundles.setdefault(name, []).append(load_bundle(expanded_path(path, field="bundles")))
     return bundles
 
 
@@ -162,13 +160,3 @@ def comparison_text(content: dict[str, Any]) -> str:
         + ablation_text(content["comparison"]["ablation"]),
     )
     return "\n\n".join((content["headline"], *tables, "\n".join(checks)))
-
-
-def _expanded(text: str, *, field: str) -> str:
-    path = os.path.expandvars(text)
-    missing = re.findall(r"\$\{?(\w+)", path)
-    if missing:
-        raise ConfigError(
-            f"{field} is '{text}', but the environment variable {missing[0]} is not set; set it, or write the path"
-        )
-    return path

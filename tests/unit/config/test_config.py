@@ -1,5 +1,6 @@
 import dataclasses
 import os
+from pathlib import Path
 from typing import Literal
 
 import pytest
@@ -8,6 +9,7 @@ from diffusiontalker.config import (
     ArtefactError,
     ConfigError,
     config_digest,
+    expanded_path,
     from_plain,
     load_config,
     publish_directory,
@@ -149,3 +151,12 @@ def test_provenance_names_versions_commit_and_machine():
     provenance = run_provenance()
     assert {"torch", "ray", "git_commit", "machine", "diffusiontalker"} <= provenance.keys()
     assert provenance["cpu_count"] == os.cpu_count()
+
+
+def test_paths_are_expanded_and_urls_left_whole(monkeypatch):
+    monkeypatch.setenv("RUNS", "/runs")
+    assert expanded_path("${RUNS}/demo", field="teacher") == "/runs/demo"
+    assert expanded_path("s3://bucket/demo", field="corpus_uri") == "s3://bucket/demo"
+    assert expanded_path("~/demo", field="teacher") == str(Path.home() / "demo")
+    with pytest.raises(ConfigError, match="NO_SUCH is not set; set it, or write the path with --teacher"):
+        expanded_path("$NO_SUCH/demo", field="teacher")
