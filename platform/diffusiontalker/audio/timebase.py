@@ -35,6 +35,14 @@ def speech_frames(num_samples: int) -> int:
     return num_frames(num_samples, rate_hz=SAMPLE_RATE_HZ, fps=SPEECH_FPS)
 
 
+def speech_positions(num_samples: int, *, start_s: float) -> np.ndarray:
+    """(speech_frames,) positions among the features of a whole sound that cover `num_samples` samples from `start_s`.
+
+    They are fractional where the stretch does not begin on a frame of features.
+    """
+    return start_s * SPEECH_FPS + np.arange(speech_frames(num_samples))
+
+
 def samples_of_frames(frames: int, *, fps: float) -> int:
     """Samples at 16 kHz that `frames` frames last, to the nearest sample."""
     return round(frames * SAMPLE_RATE_HZ / fps)

@@ -69,6 +69,10 @@ class AudioLimits:
                 raise ValueError(f"{field} is {getattr(self, field)}, expected a positive number")
 
 
+CLIP_LIMITS = AudioLimits(min_seconds=0.0)
+"""What a corpus accepts as the sound of a clip: however short, up to an hour."""
+
+
 def read_waveform(
     source: Path | str | bytes, *, limits: AudioLimits | None = None, name: str | None = None
 ) -> Float32[np.ndarray, "samples"]:

@@ -48,13 +48,13 @@ class Evaluate(Verb):
         folders = _named_folders(self.bundle)
         from diffusiontalker.data import Corpus
         from diffusiontalker.evaluation import EvaluationConfig, evaluate, results_table, standard_systems
-        from diffusiontalker.face import builtin_rig, load_rig
+        from diffusiontalker.face import load_rig
         from diffusiontalker.inference import load_bundle
 
         config = from_plain(EvaluationConfig, flags(self, EvaluationConfig), source="flags")
         corpus = Corpus.open(self.corpus)
         bundles = {name: load_bundle(folder, device=self.device) for name, folder in folders.items()}
-        rig = load_rig(self.rig) if self.rig else builtin_rig()
+        rig = load_rig(self.rig)
         with working(f"measuring on {self.corpus}"):
             systems = standard_systems(corpus, bundles)
             report = evaluate(corpus, systems, rig=rig, out=self.out, splits=self.splits, config=config)

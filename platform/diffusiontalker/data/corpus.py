@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import fs
 
-from diffusiontalker.audio.waveform import AudioError, AudioLimits, read_waveform
+from diffusiontalker.audio.waveform import CLIP_LIMITS, AudioError, read_waveform
 from diffusiontalker.config import ConfigError, from_plain
 from diffusiontalker.data.clip import Clip, CorpusError, suggestion
 from diffusiontalker.data.digest import clip_digest, corpus_digest
@@ -28,7 +28,6 @@ VERSION = 1
 TEACHER_GENERATOR = "teacher"
 """`source["generator"]` of a corpus whose motion a teacher made."""
 
-_ANY_LENGTH = AudioLimits(min_seconds=0.0)
 _READ_CLIPS = 16
 
 
@@ -163,7 +162,7 @@ class Corpus:
                 channel_names=self.info.channel_names,
             )
             return Clip(
-                waveform=read_waveform(row["audio"].as_py(), limits=_ANY_LENGTH, name=labels["clip_id"]),
+                waveform=read_waveform(row["audio"].as_py(), limits=CLIP_LIMITS, name=labels["clip_id"]),
                 motion=motion,
                 **labels,
             )

@@ -13,14 +13,13 @@ import numpy as np
 from jaxtyping import Float32
 
 from diffusiontalker.audio import SAMPLE_RATE_HZ
-from diffusiontalker.audio.waveform import AudioError, AudioLimits, read_waveform
+from diffusiontalker.audio.waveform import CLIP_LIMITS, AudioError, read_waveform
 from diffusiontalker.data.clip import CorpusError
 
 logger = logging.getLogger(__name__)
 
 _SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".mp3", ".oga", ".opus", ".m4a", ".aac", ".aif", ".aiff", ".wma"})
 """Files that are tried; what then cannot be read, m4a say, is reported instead of overlooked."""
-_ANY_LENGTH = AudioLimits(min_seconds=0.0)
 _SEARCHED_SHARE = 0.25
 """The last quarter of a piece is searched for the quietest instant."""
 _QUIET_SAMPLES = SAMPLE_RATE_HZ // 20
@@ -82,7 +81,7 @@ class SpeechFolder:
         for file_index, path in enumerate(self.files):
             inside = path.relative_to(self.path)
             try:
-                waveform = read_waveform(path, limits=_ANY_LENGTH, name=inside.as_posix())
+                waveform = read_waveform(path, limits=CLIP_LIMITS, name=inside.as_posix())
             except AudioError as error:
                 unreadable.append(str(error))
                 continue

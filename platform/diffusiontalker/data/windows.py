@@ -115,15 +115,14 @@ class WindowSource:
         frames = max(1, min(frames, round(span / speed)))
         motion = _interpolated(clip.motion.coefficients, first + np.arange(frames) * speed)
         length = timebase.samples_of_frames(frames, fps=fps)
-        # A frame of motion need not fall on a frame of features: they are read between frames.
-        instants = first / fps * SPEECH_FPS + np.arange(timebase.speech_frames(length))
-        taught = None if self._taught is None else _interpolated(self._taught[clip.clip_id], instants)
+        positions = timebase.speech_positions(length, start_s=first / fps)
+        taught = None if self._taught is None else _interpolated(self._taught[clip.clip_id], positions)
         if self._features is None:
             speech = _cut(clip.waveform, SAMPLE_RATE_HZ, first / fps, span / fps)
             speech = self._augmented(speech, speed=speed, generator=generator)
             speech = np.pad(speech[:length], (0, max(0, length - len(speech))))
         else:
-            speech = _interpolated(self._features[clip.clip_id], instants)
+            speech = _interpolated(self._features[clip.clip_id], positions)
         if self._augment and self._mirror is not None and generator.random() < self._augment.mirror_probability:
             motion = motion[:, self._mirror]
         if self._augment and speech.ndim == 1 and generator.random() < self._augment.muted_probability:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from diffusiontalker.audio.waveform import AudioLimits, encode_flac, read_waveform
+from diffusiontalker.audio.waveform import CLIP_LIMITS, encode_flac, read_waveform
 from diffusiontalker.data import MIN_SCALE, TEACHER_GENERATOR, Clip, CorpusInfo, CorpusWriter, SpeechFolder, SpeechPiece
 from diffusiontalker.inference.bundle import Bundle
 from diffusiontalker.inference.pipeline import animate_batch
@@ -22,7 +22,6 @@ UNLABELLED = "unlabelled"
 """Emotion of every clip, and first part of every speaker's name: names that no talker has a prototype for."""
 
 _BATCH_SIZE = 8
-_ANY_LENGTH = AudioLimits(min_seconds=0.0)
 
 
 def pseudo_label(
@@ -92,7 +91,7 @@ def _labelled(bundle: Bundle, pieces: Iterable[SpeechPiece], *, mark: str, seed:
 
 
 def _as_stored(waveform: np.ndarray) -> np.ndarray:
-    return read_waveform(encode_flac(waveform), limits=_ANY_LENGTH)
+    return read_waveform(encode_flac(waveform), limits=CLIP_LIMITS)
 
 
 def _unknown_name(*, known: Iterable[str]) -> str:

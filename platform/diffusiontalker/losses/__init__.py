@@ -9,14 +9,22 @@ from diffusiontalker.losses.distillation import (
     progressive_target,
     truncated_snr_weight,
 )
-from diffusiontalker.losses.motion import masked_mean_square, motion_velocity_loss, reconstruction_loss
+from diffusiontalker.losses.motion import (
+    dynamics_loss,
+    masked_mean_square,
+    moments_over_time,
+    motion_velocity_loss,
+    reconstruction_loss,
+)
 
 __all__ = [
     "distillation_loss",
+    "dynamics_loss",
     "embedding_alignment_loss",
     "enhancer_loss",
     "feature_alignment_loss",
     "masked_mean_square",
+    "moments_over_time",
     "motion_velocity_loss",
     "pair_contrast",
     "progressive_target",

@@ -3,6 +3,9 @@
 from jaxtyping import Float
 from torch import Tensor
 
+_EPSILON = 1e-5
+"""Added to variances: the gradient of a still channel's deviation stays finite."""
+
 
 def masked_mean_square(
     error: Float[Tensor, "batch frames channels"],
@@ -42,3 +45,23 @@ def motion_velocity_loss(
     """Mean squared error of the frame-to-frame differences (motion velocity, per frame)."""
     error = (predicted - target).diff(dim=1)
     return masked_mean_square(error, mask[:, 1:] * mask[:, :-1], count=count)
+
+
+def moments_over_time(
+    motion: Float[Tensor, "batch frames channels"], mask: Float[Tensor, "batch frames 1"]
+) -> tuple[Float[Tensor, "batch channels"], Float[Tensor, "batch channels"]]:
+    """Mean and standard deviation of every channel over the masked frames; an empty clip has 0 and sqrt(epsilon)."""
+    count = mask.sum(dim=1).clamp_min(1.0)
+    mean = (motion * mask).sum(dim=1) / count
+    variance = ((motion - mean[:, None]).square() * mask).sum(dim=1) / count
+    return mean, (variance + _EPSILON).sqrt()
+
+
+def dynamics_loss(
+    deviation: Float[Tensor, "batch channels"], target: Float[Tensor, "batch channels"]
+) -> Float[Tensor, ""]:
+    """Mean squared difference of the deviations over time: a face must be as lively as the one it learns from.
+
+    A squared error alone is smallest where an unsure network moves too little.
+    """
+    return (deviation - target).square().mean()

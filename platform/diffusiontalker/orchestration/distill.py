@@ -136,9 +136,9 @@ def distill(
         chain, teacher_steps=teacher.sampling.num_steps, learning_rate=training.optimizer.learning_rate
     )
     in_all, before = sum(stage.training_steps for stage in stages), 0
-    current, start_from, judges = teacher_path, "", ""
+    current, start_from = teacher_path, ""
     for number, stage in enumerate(stages, start=1):
-        path, judges_path = out / stage.name, out / f"{stage.name}.judges.safetensors"
+        path = out / stage.name
         title = f"{run_name}, stage {number} of {len(stages)} ({stage.name})"
         if path.exists():
             require_made_from(path, corpus, teacher=teacher)
@@ -152,7 +152,6 @@ def distill(
                     teacher=str(current),
                     teacher_digest=load_bundle(current).digest,
                     student_steps=stage.student_steps,
-                    judges=judges,
                 ),
                 optimizer=_optimizer(training.optimizer, stage),
                 start_from=start_from,
@@ -166,14 +165,13 @@ def distill(
                 telemetry_folder=out,
                 orchestration=orchestration,
                 span=Span(title=title, steps_before=before, steps_in_all=in_all),
-                judges_path=judges_path,
             )
             num_steps = stage.student_steps or teacher.sampling.num_steps
             card = training_card(config, corpus, name=f"{run_name}, {stage.name}", teacher=teacher)
             sampling = dataclasses.replace(teacher.sampling, num_steps=num_steps)
             save_bundle(Bundle(talker=student, sampling=sampling, card=card, precision=precision), path)
         before += stage.training_steps
-        start_from, judges = str(path), str(judges_path)
+        start_from = str(path)
         current = path if stage.student_steps else current
     return {stage.student_steps: out / stage.name for stage in stages if stage.student_steps}
 

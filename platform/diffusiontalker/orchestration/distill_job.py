@@ -13,7 +13,7 @@ from pathlib import Path
 from diffusiontalker.config import ConfigError, expanded_path
 from diffusiontalker.data import Corpus
 from diffusiontalker.evaluation import compare
-from diffusiontalker.face import Rig, builtin_rig, load_rig
+from diffusiontalker.face import Rig, load_rig
 from diffusiontalker.inference import Bundle, load_bundle, save_bundle
 from diffusiontalker.orchestration.cards import measured, training_card
 from diffusiontalker.orchestration.cluster import ray_cluster
@@ -52,7 +52,7 @@ def run_distill_job(config: DistillJobConfig, *, out: Path | None = None, resume
         ConfigError: when a resumed run was started with another configuration, or the steps cannot be halved as asked.
         CorpusError: when the corpus cannot be opened.
     """
-    rig = load_rig(Path(config.rig)) if config.rig else builtin_rig()
+    rig = load_rig(config.rig)
     teacher_path = Path(expanded_path(config.teacher, field="teacher")).resolve()
     teacher = load_bundle(teacher_path)
     stages = chain_stages(

@@ -95,7 +95,7 @@ class DistillJobConfig:
         for field, remedy in remedies.items():
             if getattr(self.training, field) != getattr(plain, field):
                 raise ValueError(f"training.{field} has no effect here; use {remedy}")
-        for field in ("teacher", "teacher_digest", "student_steps", "judges"):
+        for field in ("teacher", "teacher_digest", "student_steps"):
             if getattr(objective, field) != getattr(own, field):
                 raise ValueError(
                     f"training.objective.{field} has no effect here; use teacher, chain and deployed_steps"

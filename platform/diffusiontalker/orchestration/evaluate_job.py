@@ -20,7 +20,7 @@ from diffusiontalker.evaluation import (
     results_table,
     rig_facts,
 )
-from diffusiontalker.face import Rig, builtin_rig, load_rig
+from diffusiontalker.face import Rig, load_rig
 from diffusiontalker.inference import Bundle, load_bundle
 
 logger = logging.getLogger(__name__)
@@ -82,7 +82,7 @@ def run_evaluate_job(config: EvaluateJobConfig, *, out: Path | None = None, resu
     source = root / "report.json"
     if not resume:
         require_new(root, remedy="show that report with --resume, or give this one another folder with --out")
-    rig = load_rig(Path(expanded_path(config.rig, field="rig"))) if config.rig else builtin_rig()
+    rig = load_rig(expanded_path(config.rig, field="rig"))
     corpus = Corpus.open(expanded_path(config.corpus_uri, field="corpus_uri"))
     bundles = load_named_bundles(config.bundles)
     if resume and source.is_file():

@@ -13,7 +13,7 @@ from typing import Any
 
 from diffusiontalker.data import Corpus
 from diffusiontalker.evaluation import EvaluationConfig, evaluate, results_table, standard_systems
-from diffusiontalker.face import builtin_rig, load_rig
+from diffusiontalker.face import load_rig
 from diffusiontalker.inference import Bundle, SamplingConfig, load_bundle, save_bundle
 from diffusiontalker.orchestration.cards import measured, training_card
 from diffusiontalker.orchestration.cluster import ray_cluster
@@ -79,7 +79,7 @@ def run_main_job(config: MainJobConfig, *, out: Path | None = None, resume: bool
         ConfigError: when a resumed run was started with another configuration.
         CorpusError: when the corpus cannot be made or opened; a new run folder is then removed again.
     """
-    rig = load_rig(Path(config.rig)) if config.rig else builtin_rig()
+    rig = load_rig(config.rig)
     root = out or Path("runs") / config.name
     folder = (RunFolder.reopen if resume else RunFolder.create)(root, config)
     logger.info("stage 1 of 5, corpus")

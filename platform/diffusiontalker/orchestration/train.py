@@ -15,9 +15,8 @@ from typing import Any
 import ray.train
 import ray.train.torch
 import torch
-from safetensors.torch import save_file
 
-from diffusiontalker.config import ConfigError, from_plain, publish_file, to_plain
+from diffusiontalker.config import ConfigError, from_plain, to_plain
 from diffusiontalker.data import Corpus
 from diffusiontalker.models import Talker
 from diffusiontalker.orchestration.cluster import absolute_uri, ray_cluster
@@ -74,7 +73,6 @@ def train_on_ray(
     telemetry_folder: Path,
     orchestration: OrchestrationConfig | None = None,
     span: Span | None = None,
-    judges_path: Path | None = None,
 ) -> Talker:
     """Trains a talker on Ray and returns it with its averaged weights, in eval mode.
 
@@ -89,7 +87,6 @@ def train_on_ray(
         telemetry_folder: gets `metrics.jsonl` and `tensorboard/` on this machine.
         orchestration: workers, retries, storage.
         span: how this training is called, and counted, in a longer job; by default it is the whole job.
-        judges_path: gets the networks that only judge a student (safetensors), for the next stage of a chain.
 
     Raises:
         ConfigError: when the batch does not divide by the workers.
@@ -123,7 +120,7 @@ def train_on_ray(
         )
         with _health_checks_every(orchestration.health_check_interval_s), _own_interrupt_handler():
             result = trainer.fit()
-        return _trained_talker(result.checkpoint, training, corpus, judges_path=judges_path)
+        return _trained_talker(result.checkpoint, training, corpus)
 
 
 def _for_workers(training: TrainingConfig) -> TrainingConfig:
@@ -181,19 +178,13 @@ def _report(folder: Path | None, metrics: dict[str, float]) -> None:
     ray.train.report({name: float(value) for name, value in metrics.items()}, checkpoint=checkpoint)
 
 
-def _trained_talker(
-    checkpoint: ray.train.Checkpoint | None, training: TrainingConfig, corpus: Corpus, *, judges_path: Path | None
-) -> Talker:
+def _trained_talker(checkpoint: ray.train.Checkpoint | None, training: TrainingConfig, corpus: Corpus) -> Talker:
     if checkpoint is None:
         raise RuntimeError("the training ended without a checkpoint: no worker reported its last step")
     with checkpoint.as_directory() as folder:
         state = load_state(Path(folder), run_digest=run_digest(training, corpus))
     talker = build_talker(training, corpus)
     talker.load_state_dict(state.ema)
-    if judges_path is not None:
-        judges = {name: tensor for name, tensor in state.model.items() if not name.startswith("talker.")}
-        with publish_file(judges_path, overwrite=True) as temporary:
-            save_file(judges, temporary)
     return talker.eval().requires_grad_(False)
 
 

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-from safetensors.torch import load_file
 
 from diffusiontalker.config import ConfigError, config_digest
 from diffusiontalker.data import SILENCE, Clip, Corpus, WindowSource, channel_statistics
@@ -72,10 +71,7 @@ def build_objective(talker: Talker, config: "TrainingConfig", *, ranks: Ranks) -
     if isinstance(config.objective, DistillationObjectiveConfig):
         device = talker.statistics.mean.device
         teacher = _teacher(config.objective, device=device).talker
-        objective = DistillationObjective(talker, config.objective, teacher=teacher, ranks=ranks).to(device)
-        if config.objective.judges:
-            objective.load_judges(load_file(config.objective.judges))
-        return objective
+        return DistillationObjective(talker, config.objective, teacher=teacher, ranks=ranks).to(device)
     return TeacherObjective(talker, config.objective, ranks=ranks)
 
 

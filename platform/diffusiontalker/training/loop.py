@@ -174,7 +174,7 @@ def run_digest(config: TrainingConfig, corpus: Corpus) -> str:
     """What a checkpoint belongs to: the resolved config, and the contents of all that its paths lead to."""
     objective = config.objective
     if isinstance(objective, DistillationObjectiveConfig) and objective.teacher_digest:
-        objective = dataclasses.replace(objective, teacher="", judges="")
+        objective = dataclasses.replace(objective, teacher="")
     by_content = dataclasses.replace(
         config,
         objective=objective,

@@ -3,7 +3,14 @@ import math
 import pytest
 import torch
 
-from diffusiontalker.losses import motion_velocity_loss, pair_contrast, prototype_contrast, reconstruction_loss
+from diffusiontalker.losses import (
+    dynamics_loss,
+    moments_over_time,
+    motion_velocity_loss,
+    pair_contrast,
+    prototype_contrast,
+    reconstruction_loss,
+)
 
 
 def _mask(*lengths, frames):
@@ -24,6 +31,28 @@ def test_velocity_loss_of_a_ramp_is_its_squared_slope():
         0.25
     )
     assert motion_velocity_loss(ramp + 3.0, ramp, mask).item() == pytest.approx(0.0, abs=1e-10)
+
+
+def test_moments_of_a_sine_are_its_offset_and_its_amplitude_over_root_two_whatever_the_padding():
+    wave = torch.sin(torch.arange(20) * (2 * math.pi / 20))
+    motion = torch.full((2, 32, 1), 99.0)
+    motion[0, :20, 0], motion[1, :20, 0] = 0.5 + 2.0 * wave, 0.25
+    motion.requires_grad_()
+    mean, deviation = moments_over_time(motion, _mask(20, 20, frames=32))
+    torch.testing.assert_close(mean, torch.tensor([[0.5], [0.25]]))
+    torch.testing.assert_close(deviation, torch.tensor([[math.sqrt(2.0)], [0.0]]), atol=4e-3, rtol=0)
+    deviation.sum().backward()
+    assert torch.isfinite(motion.grad).all()
+    assert (motion.grad[:, 20:] == 0).all()
+
+
+def test_dynamics_loss_of_a_motion_at_half_the_amplitude_is_a_quarter_of_the_variance_and_phase_is_free():
+    time = torch.arange(40)[None, :, None] * (2 * math.pi / 40)
+    mask = torch.ones(1, 40, 1)
+    whole, half, shifted = 4.0 * torch.sin(time), 2.0 * torch.sin(time), 4.0 * torch.cos(time)
+    whole, half, shifted = (moments_over_time(motion, mask)[1] for motion in (whole, half, shifted))
+    assert dynamics_loss(half, whole).item() == pytest.approx(8.0 / 4.0, rel=1e-4)
+    assert dynamics_loss(shifted, whole).item() == pytest.approx(0.0, abs=1e-9)
 
 
 def test_prototype_contrast_of_orthogonal_classes_has_the_closed_form():

@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 import tiny
 import torch
-from safetensors.torch import save_file
 
 from diffusiontalker.audio import timebase
 from diffusiontalker.config import ConfigError, from_plain
@@ -133,18 +132,6 @@ def test_a_batch_without_any_label_gives_every_parameter_a_gradient(corpus, teac
     assert [name for name, parameter in objective.named_parameters() if parameter.grad is None] == []
 
 
-def test_judges_go_on_from_stage_to_stage(corpus, teacher_path, tmp_path):
-    warm, _ = objective_and_batch(distilling(teacher_path, objective={"student_steps": 0}), corpus)
-    with torch.no_grad():
-        for tensor in warm.judges().values():
-            tensor.fill_(0.25)
-    save_file(warm.judges(), tmp_path / "judges.safetensors")
-    config = distilling(teacher_path, objective={"judges": str(tmp_path / "judges.safetensors")})
-    after, _ = objective_and_batch(config, corpus)
-    assert {"feature_projection.weight", "style_encoder.layers.0.weight"} <= after.judges().keys()
-    assert all((tensor == 0.25).all() for tensor in after.judges().values())
-
-
 def test_noise_levels_lie_on_the_grid_of_the_student_and_swapped_examples_start_from_pure_noise(corpus, teacher_path):
     config = distilling(teacher_path, objective={"student_steps": 4, "swap_probability": 0.5, "noise_levels": 3})
     objective, batch = objective_and_batch(config, corpus)
@@ -189,6 +176,20 @@ def test_enhancer_gradient_reaches_the_student_only_with_its_weight(corpus, teac
     without, _ = objective_and_batch(distilling(teacher_path, objective={"enhancer_weight": 0.0}), corpus)
     assert "loss_enhancer" not in without(batch)
     assert not any("style_encoder" in name for name in without.state_dict())
+
+
+def test_the_dynamics_loss_counts_with_its_weight_and_moves_the_upper_face_alone(corpus, teacher_path):
+    losses = []
+    for weight in (0.0, 2.0):
+        objective, batch = objective_and_batch(distilling(teacher_path, objective={"dynamics_weight": weight}), corpus)
+        losses.append(objective.eval()(batch))
+    assert losses[1]["loss_dynamics"].item() > 0
+    torch.testing.assert_close(losses[1]["loss"] - losses[0]["loss"], 2.0 * losses[1]["loss_dynamics"])
+    losses[1]["loss_dynamics"].backward()
+    moved = objective.talker.denoiser.motion_out.weight.grad.abs().flatten(1).sum(dim=1)
+    names = [name for name, gradient in zip(objective.talker.channel_names, moved, strict=True) if gradient > 0]
+    assert "eyeBlinkLeft" in names
+    assert not {"jawOpen", "mouthFunnel"} & {*names}
 
 
 def test_truth_counts_only_where_motion_was_recorded_and_the_style_is_the_clips_own(corpus, teacher_path):

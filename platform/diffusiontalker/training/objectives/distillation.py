@@ -8,7 +8,6 @@ Source: Salimans & Ho 2022 (arXiv 2202.00512); DiffusionTalker (arXiv 2503.18159
 """
 
 import dataclasses
-from collections.abc import Mapping
 from typing import Literal
 
 import torch
@@ -16,12 +15,14 @@ from torch import Tensor, nn
 
 from diffusiontalker.data import Batch
 from diffusiontalker.diffusion import add_noise, ddim_step
-from diffusiontalker.face.arkit import CHANNELS, LIP_CHANNELS
+from diffusiontalker.face.arkit import CHANNELS, LIP_CHANNELS, UPPER_FACE_CHANNELS
 from diffusiontalker.losses import (
     distillation_loss,
+    dynamics_loss,
     embedding_alignment_loss,
     enhancer_loss,
     feature_alignment_loss,
+    moments_over_time,
     motion_velocity_loss,
     progressive_target,
     reconstruction_loss,
@@ -51,8 +52,6 @@ class DistillationObjectiveConfig(ConditioningConfig):
     """Folder of the teacher's bundle; every worker must see it."""
     teacher_digest: str = ""
     """Digest the teacher's bundle must have; empty: not checked."""
-    judges: str = ""
-    """File with the networks that only judge the student, as an earlier stage left them; empty: fresh ones."""
     precompute: bool = True
     """Compute the teacher's speech features once per clip instead of in every step; sound is then varied for the
     student only, and not in speed."""
@@ -64,8 +63,10 @@ class DistillationObjectiveConfig(ConditioningConfig):
     """w_ae: the student's speech features against the teacher's."""
     embedding_weight: float = 0.5
     """The student's identity and emotion embeddings against the teacher's."""
-    enhancer_weight: float = 0.2
+    enhancer_weight: float = 0.5
     """w_pc: the personalizer enhancer."""
+    dynamics_weight: float = 0.5
+    """w_dyn: how much every upper-face channel moves, against how much the teacher moves it."""
     truth_weight: float = 0.5
     """w_gt: predicted lips and jaw against recorded ones, where there are some. The upper face is left to the teacher:
     speech decides little about it, and the truth would draw it towards a still mean."""
@@ -104,27 +105,16 @@ class DistillationObjective(nn.Module):
         width, taught_width = talker.encoder.feature_dim, teacher.encoder.feature_dim
         self.feature_projection = nn.Identity() if width == taught_width else nn.Linear(width, taught_width)
         self.leaves_unused = config.student_steps == 0
-        lips = {CHANNELS[index] for index in LIP_CHANNELS}
-        columns = [column for column, name in enumerate(talker.channel_names) if name in lips]
-        self.lip_columns = columns or list(range(len(talker.channel_names)))
+        self.lip_columns = _columns(talker.channel_names, LIP_CHANNELS)
+        self.upper_columns = _columns(talker.channel_names, UPPER_FACE_CHANNELS)
         if config.enhancer_weight:
-            self.motion_encoder = MotionEncoder(talker.channel_names)
+            self.motion_encoder = MotionEncoder(len(self.upper_columns))
             self.style_encoder = StyleEncoder(talker.config.personalizer.personalized_dim)
 
     @property
     def teacher(self) -> Talker:
         """The network to learn from."""
         return self._teacher[0]
-
-    def judges(self) -> dict[str, Tensor]:
-        """Weights of the networks that only judge the student; the next stage goes on with them."""
-        return {name: tensor for name, tensor in self.state_dict().items() if not name.startswith("talker.")}
-
-    def load_judges(self, weights: Mapping[str, Tensor]) -> None:
-        """Takes over the judges of an earlier stage, where this stage has the same ones."""
-        own = self.judges()
-        fitting = {name: tensor for name, tensor in weights.items() if name in own and own[name].shape == tensor.shape}
-        self.load_state_dict(fitting, strict=False)
 
     def validating(self, talker: Talker) -> "DistillationObjective":
         """The same objective for validating other weights: always with its condition, in one process."""
@@ -154,6 +144,8 @@ class DistillationObjective(nn.Module):
         losses["loss"] = losses["loss"] + losses["loss_distillation"] + config.velocity_weight * losses["loss_velocity"]
         if config.enhancer_weight:
             losses["loss"] = losses["loss"] + config.enhancer_weight * losses["loss_enhancer"]
+        if config.dynamics_weight:
+            losses["loss"] = losses["loss"] + config.dynamics_weight * losses["loss_dynamics"]
         if config.truth_weight:
             losses["loss"] = losses["loss"] + config.truth_weight * losses["loss_truth"]
         return losses
@@ -192,8 +184,13 @@ class DistillationObjective(nn.Module):
             "loss_distillation": distillation_loss(predicted, target, weight, mask, count=count),
             "loss_velocity": motion_velocity_loss(predicted, target, mask, count=count),
         }
+        upper = self.upper_columns
+        student, teacher = (moments_over_time(motion[..., upper], mask) for motion in (predicted, target))
+        losses["loss_dynamics"] = dynamics_loss(student[1], teacher[1])
         if self.config.enhancer_weight:
-            losses["loss_enhancer"] = self._enhancer(personalized, predicted, target, mask, batch, draws, labels)
+            losses["loss_enhancer"] = self._enhancer(
+                personalized, student, teacher, draws, self._style_labels(batch, draws, labels)
+            )
         if self.config.truth_weight:
             has_truth = batch.is_recorded & (draws.swap[:, 0] >= self.config.swap_probability)
             known = mask * has_truth.to(mask.dtype).repeat_interleave(levels)[:, None, None]
@@ -247,22 +244,18 @@ class DistillationObjective(nn.Module):
     def _enhancer(
         self,
         personalized: Tensor,
-        predicted: Tensor,
-        target: Tensor,
-        mask: Tensor,
-        batch: Batch,
+        student: tuple[Tensor, Tensor],
+        teacher: tuple[Tensor, Tensor],
         draws: Draws,
-        labels: tuple[Tensor, Tensor],
+        labels: Tensor,
     ) -> Tensor:
         """L_pc on the upper level of every example that has its condition there, over the batches of all ranks."""
         levels, gather = self.config.noise_levels, self.ranks.gather
-        student, teacher, inside = (rows[levels - 1 :: levels] for rows in (predicted, target, mask))
         has_condition = ~gather(draws.is_dropped[:, -1])
         rows = (
             self.style_encoder(personalized),
-            self.motion_encoder(student, inside),
-            self.motion_encoder(teacher, inside),
-            self._style_labels(batch, draws, labels),
+            *(self.motion_encoder(*(row[levels - 1 :: levels] for row in moments)) for moments in (student, teacher)),
+            labels,
         )
         if not has_condition.any():
             return 0.0 * torch.stack([row.float().sum() for row in rows[:3]]).sum()
@@ -279,3 +272,10 @@ class DistillationObjective(nn.Module):
     def _count(self, mask: Tensor) -> Tensor:
         """Frames per rank: every rank divides by the mean count, so averaged gradients are the batch's gradient."""
         return self.ranks.total(mask.sum()) / self.ranks.world_size
+
+
+def _columns(channel_names: tuple[str, ...], region: tuple[int, ...]) -> list[int]:
+    """Columns of a face region; all of them where the channels are none of ARKit's (vertices, say)."""
+    names = {CHANNELS[index] for index in region}
+    columns = [column for column, name in enumerate(channel_names) if name in names]
+    return columns or list(range(len(channel_names)))
