@@ -65,7 +65,7 @@ class DistillationObjectiveConfig(ConditioningConfig):
     """The student's identity and emotion embeddings against the teacher's."""
     enhancer_weight: float = 0.5
     """w_pc: the personalizer enhancer."""
-    dynamics_weight: float = 0.5
+    dynamics_weight: float = 8.0
     """w_dyn: how much every upper-face channel moves, against how much the teacher moves it."""
     truth_weight: float = 0.5
     """w_gt: predicted lips and jaw against recorded ones, where there are some. The upper face is left to the teacher:
