@@ -1,6 +1,6 @@
 """The distillation objective: a student learns to do in one DDIM step what its teacher does in two.
 
-    L = L_dis + w_vel L_velocity + w_ae L_ae + w_pc L_pc + w_gt L_truth, plus the personalizer's own contrasts
+    L = L_dis + w_vel L_velocity + w_ae L_ae + w_pc L_pc + w_dyn L_dyn + w_gt L_truth, plus the personalizer's contrasts
 
 Only sound is needed: the recorded motion serves as starting point of the noise, and as truth where there is some.
 With `student_steps: 0` nothing but the small encoder and the personalizer learn: the warm-up before the first halving.
@@ -132,22 +132,20 @@ class DistillationObjective(nn.Module):
             taught = hear_as_teacher(self.teacher, batch)
         heard = hear(self.talker, batch)
         losses = contrasts(self.talker, heard, batch, ranks=self.ranks) | self._alignment(heard, taught)
-        losses["loss"] = (
-            config.prototype_weight * losses["loss_prototype"]
-            + config.pair_weight * losses["loss_pair"]
-            + config.feature_weight * losses["loss_feature"]
-            + config.embedding_weight * losses["loss_embedding"]
-        )
-        if config.student_steps == 0:
-            return losses
-        losses |= self._motion_losses(heard, taught, batch)
-        losses["loss"] = losses["loss"] + losses["loss_distillation"] + config.velocity_weight * losses["loss_velocity"]
-        if config.enhancer_weight:
-            losses["loss"] = losses["loss"] + config.enhancer_weight * losses["loss_enhancer"]
-        if config.dynamics_weight:
-            losses["loss"] = losses["loss"] + config.dynamics_weight * losses["loss_dynamics"]
-        if config.truth_weight:
-            losses["loss"] = losses["loss"] + config.truth_weight * losses["loss_truth"]
+        if config.student_steps:
+            losses |= self._motion_losses(heard, taught, batch)
+        weights = {
+            "loss_prototype": config.prototype_weight,
+            "loss_pair": config.pair_weight,
+            "loss_feature": config.feature_weight,
+            "loss_embedding": config.embedding_weight,
+            "loss_distillation": 1.0,
+            "loss_velocity": config.velocity_weight,
+            "loss_enhancer": config.enhancer_weight,
+            "loss_dynamics": config.dynamics_weight,
+            "loss_truth": config.truth_weight,
+        }
+        losses["loss"] = torch.stack([weights[name] * loss for name, loss in losses.items()]).sum()
         return losses
 
     def _alignment(self, heard: Heard, taught: Heard) -> dict[str, Tensor]:
@@ -161,7 +159,7 @@ class DistillationObjective(nn.Module):
         }
 
     def _motion_losses(self, heard: Heard, taught: Heard, batch: Batch) -> dict[str, Tensor]:
-        """L_dis, velocity, L_pc and the distance to the truth."""
+        """L_dis, velocity, L_dyn, L_pc and the distance to the truth."""
         levels = self.config.noise_levels
         draws, labels = self.draw(batch)
         speaker, emotion = labels
@@ -186,7 +184,8 @@ class DistillationObjective(nn.Module):
         }
         upper = self.upper_columns
         student, teacher = (moments_over_time(motion[..., upper], mask) for motion in (predicted, target))
-        losses["loss_dynamics"] = dynamics_loss(student[1], teacher[1])
+        (_, deviation), (_, taught_deviation) = student, teacher
+        losses["loss_dynamics"] = dynamics_loss(deviation, taught_deviation)
         if self.config.enhancer_weight:
             losses["loss_enhancer"] = self._enhancer(
                 personalized, student, teacher, draws, self._style_labels(batch, draws, labels)
