@@ -18,9 +18,9 @@ from diffusiontalker.training import (
 )
 
 Size = Literal["base", "small", "nano", "custom"]
-Control = Literal["direct", "without_enhancer", "without_alignment"]
+Control = Literal["direct", "without_enhancer", "without_dynamics", "without_alignment"]
 TEACHER, STUDENT, DIRECT = "teacher", "student", "direct"
-WITHOUT_ENHANCER, WITHOUT_ALIGNMENT = "without L_pc", "without L_ae"
+WITHOUT_ENHANCER, WITHOUT_DYNAMICS, WITHOUT_ALIGNMENT = "without L_pc", "without L_dyn", "without L_ae"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,9 +51,10 @@ class DistillJobConfig:
     """How long each stage trains."""
     seeds: tuple[int, ...] = (0,)
     """The chain, and the direct training, run once per seed; several show the spread."""
-    controls: tuple[Control, ...] = ("direct", "without_enhancer", "without_alignment")
+    controls: tuple[Control, ...] = ("direct", "without_enhancer", "without_dynamics", "without_alignment")
     """What the student is compared with: the same network trained on the corpus directly, for as many steps as the
-    chain; the student without the personalizer enhancer; without feature alignment and warm-up."""
+    chain; the student without the personalizer enhancer; without the dynamics loss; without feature alignment and
+    warm-up."""
     control_seeds: tuple[int, ...] = (0,)
     """The students without a part are trained once per seed."""
     comparison: ComparisonConfig = dataclasses.field(default_factory=ComparisonConfig)
@@ -136,6 +137,8 @@ def planned_networks(config: DistillJobConfig, *, num_steps: int) -> list[Plan]:
     for seed in config.control_seeds:
         if "without_enhancer" in config.controls:
             plans.append(_plan(config, WITHOUT_ENHANCER, seed, talker=talker, enhancer_weight=0.0))
+        if "without_dynamics" in config.controls:
+            plans.append(_plan(config, WITHOUT_DYNAMICS, seed, talker=talker, dynamics_weight=0.0))
         if "without_alignment" in config.controls:
             steps = config.chain.first_steps + config.chain.warm_up_steps
             chain = dataclasses.replace(config.chain, warm_up_steps=0, first_steps=steps)

@@ -38,8 +38,8 @@ def networks(**changes):
 def test_every_seed_trains_student_and_direct_control_and_the_first_seed_comes_first():
     names = [(plan.name, plan.seed) for plan in networks()]
     assert names == [
-        ("student", 0), ("direct", 0), ("without L_pc", 0), ("without L_ae", 0), ("small", 0), ("student", 1),
-        ("direct", 1),
+        ("student", 0), ("direct", 0), ("without L_pc", 0), ("without L_dyn", 0), ("without L_ae", 0), ("small", 0),
+        ("student", 1), ("direct", 1),
     ]  # fmt: skip
     assert len({plan.run_name for plan in networks()}) == len(names)
 
@@ -51,6 +51,7 @@ def test_each_control_differs_from_the_student_in_one_thing():
     assert isinstance(objective, DistillationObjectiveConfig)
     assert student.talker == STUDENT_SIZES["nano"]
     assert plans["without L_pc"].training.objective == dataclasses.replace(objective, enhancer_weight=0.0)
+    assert plans["without L_dyn"].training.objective == dataclasses.replace(objective, dynamics_weight=0.0)
     assert plans["without L_ae"].training.objective == dataclasses.replace(objective, feature_weight=0.0)
     chain, longer = student.chain, plans["without L_ae"].chain
     assert (longer.warm_up_steps, longer.first_steps) == (0, chain.first_steps + chain.warm_up_steps)
