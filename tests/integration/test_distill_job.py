@@ -65,8 +65,10 @@ def test_every_stage_leaves_a_bundle_with_its_number_of_steps(distilled):
     chain = distilled.folder / "networks" / "student-seed0"
     assert load_bundle(chain / "1_step").sampling.num_steps == 1
     assert (chain / "warm_up").is_dir()
-    teacher = load_bundle(chain / "1_step").card["teacher_digest"]
-    assert len(teacher) == 64
+    warm_up, student = (load_bundle(chain / name).card for name in ("warm_up", "1_step"))
+    assert len(student["teacher_digest"]) == 64
+    assert (warm_up["training"]["num_steps"], student["training"]["num_steps"]) == (2, 6)
+    assert warm_up["training"]["seed"] != student["training"]["seed"]
     assert load_bundle(distilled.folder / "bundle").digest == load_bundle(chain / "1_step").digest
 
 
@@ -111,6 +113,11 @@ def test_resuming_a_finished_run_says_the_same_and_trains_nothing(job, distilled
         (["--teacher", "no/such/bundle"], "no/such/bundle: does not exist"),
         (["--chain.until", "3"], "chain.until is 3, but halving 2 diffusion steps gives 1"),
         (["--deployed-steps", "8"], "deployed_steps is 8, but the chain gives students of 1 steps"),
+        (["--deployed-steps", "0"], "deployed_steps is 0, but the chain gives students of 1 steps"),
+        (
+            ["--comparison.ablations", "drect"],
+            "comparison.ablations[0] is 'drect', but the bundles are",
+        ),
         (["--training.talker.personalizer.embedding-dim", "32"], "embedding_dim is 32, the teacher's is 16"),
     ],
 )

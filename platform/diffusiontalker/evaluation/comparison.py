@@ -66,6 +66,31 @@ class ComparisonConfig:
         if not self.enrollment_seconds or any(seconds < 1 for seconds in self.enrollment_seconds):
             raise ValueError(f"enrollment_seconds is {self.enrollment_seconds}, expected lengths of at least 1 s")
 
+    def resolved(self, names: Sequence[str]) -> "ComparisonConfig":
+        """The configuration with every part played by a name.
+
+        Raises:
+            EvaluationError: when a name has no bundle, or teacher and student are not two.
+        """
+        if len(names) < 2:
+            raise EvaluationError(
+                f"comparison: got the bundles {list(names)}, expected a teacher and a student at least"
+            )
+        teacher = self.teacher or next(name for name in names if name != self.student)
+        student = self.student or next(name for name in names if name != teacher)
+        ablations = self.ablations or tuple(name for name in names if name not in (teacher, student))
+        parts = {"teacher": teacher, "student": student, "direct": self.direct} | {
+            "without_enhancer": self.without_enhancer
+        } | {f"ablations[{index}]": name for index, name in enumerate(ablations)}  # fmt: skip
+        for part, name in parts.items():
+            if name and name not in names:
+                raise EvaluationError(
+                    f"comparison.{part} is '{name}', but the bundles are {', '.join(names)}; use one of these names"
+                )
+        if teacher == student:
+            raise EvaluationError(f"comparison: '{teacher}' is teacher and student; name two different bundles")
+        return dataclasses.replace(self, teacher=teacher, student=student, ablations=ablations)
+
 
 def compare(
     corpus: Corpus,
@@ -82,7 +107,7 @@ def compare(
 
     Args:
         corpus: where held-out and training clips are.
-        bundles: name -> its trainings; the first of each is measured everywhere, the others for the spread alone.
+        bundles: name -> its trainings; the first of each fills the rows, all of them decide.
         rig: turns coefficients into vertices.
         out: a folder that does not exist yet.
         comparison: see `ComparisonConfig`.
@@ -96,7 +121,7 @@ def compare(
         ArtefactError: when `out` exists or cannot be written.
     """
     comparison, evaluation = comparison or ComparisonConfig(), evaluation or EvaluationConfig(title="Comparison")
-    cast = resolved(comparison, list(bundles))
+    cast = comparison.resolved(list(bundles))
     config = dataclasses.replace(evaluation, num_samples=cast.num_samples, latency_repeats=cast.latency_repeats)
     require_new(out, remedy="choose another folder for the report, or move the old one away")
     stage = Stage.open(corpus, rig=rig, splits=splits, config=config)
@@ -112,30 +137,6 @@ def compare(
     )  # fmt: skip
     chart = size_and_speed(content["systems"], teacher=cast.teacher, where=content["headline_group"])
     return write_report(Report(directory=out, content=content | extras), [*chart, *pictures])
-
-
-def resolved(config: ComparisonConfig, names: Sequence[str]) -> ComparisonConfig:
-    """The configuration with every part played by a name.
-
-    Raises:
-        EvaluationError: when a name has no bundle, or teacher and student are not two.
-    """
-    if len(names) < 2:
-        raise EvaluationError(f"comparison: got the bundles {list(names)}, expected a teacher and a student at least")
-    teacher = config.teacher or next(name for name in names if name != config.student)
-    student = config.student or next(name for name in names if name != teacher)
-    ablations = config.ablations or tuple(name for name in names if name not in (teacher, student))
-    parts = {"teacher": teacher, "student": student, "direct": config.direct} | {
-        "without_enhancer": config.without_enhancer
-    } | {f"ablations[{index}]": name for index, name in enumerate(ablations)}  # fmt: skip
-    for part, name in parts.items():
-        if name and name not in names:
-            raise EvaluationError(
-                f"comparison.{part} is '{name}', but the bundles are {', '.join(names)}; use one of these names"
-            )
-    if teacher == student:
-        raise EvaluationError(f"comparison: '{teacher}' is teacher and student; name two different bundles")
-    return dataclasses.replace(config, teacher=teacher, student=student, ablations=ablations)
 
 
 def comparison_systems(corpus: Corpus, bundles: Mapping[str, Bundle], config: ComparisonConfig) -> list[System]:
@@ -196,7 +197,7 @@ def _findings(
     results.setdefault(respaced, _errors([rows[respaced]], measurement.by_seed[respaced]))
     evidence = Evidence(
         teacher=config.teacher, student=config.student, rows=rows, results=results, pool=pool,
-        respaced=respaced, enrolled={name: scores[0] for name, scores in enrolled.items()},
+        respaced=respaced, enrolled=enrolled,
         direct=config.direct, without_enhancer=config.without_enhancer,
     )  # fmt: skip
     return {

@@ -4,6 +4,7 @@ Every check says its numbers, whether it holds or not.
 """
 
 import dataclasses
+import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -36,8 +37,8 @@ class Evidence:
     """Names whose repetitions stand in where two compared ones were not both repeated."""
     respaced: str
     """Name of the teacher's row in the student's number of steps."""
-    enrolled: Mapping[str, Sequence[Mapping[str, Any]]]
-    """Bundle name -> scores per length of enrollment."""
+    enrolled: Mapping[str, Sequence[Sequence[Mapping[str, Any]]]]
+    """Bundle name -> per training the scores per length of enrollment."""
     direct: str = ""
     """Name of the student trained on the data without a teacher."""
     without_enhancer: str = ""
@@ -50,7 +51,8 @@ def comparison_headline(evidence: Evidence) -> str:
     saved = 1.0 - student["file_bytes"] / teacher["file_bytes"]
     faster = f", {_speed_up(evidence):.1f} times faster" if _speed_up(evidence) else ""
     errors = ", ".join(
-        f"{BY_FIELD[field].heading} {BY_FIELD[field].text(teacher[field])} → {BY_FIELD[field].amount(student[field])}"
+        f"{BY_FIELD[field].heading} {BY_FIELD[field].text(_mean(evidence, evidence.teacher, field))} → "
+        f"{BY_FIELD[field].amount(_mean(evidence, evidence.student, field))}"
         for field in _ERRORS
     )
     return (
@@ -98,20 +100,23 @@ def _speed(evidence: Evidence) -> list[Check]:
 
 
 def _lip_error(evidence: Evidence) -> Check:
-    teacher, student = (evidence.rows[name] for name in (evidence.teacher, evidence.student))
-    factor, figure = student["lve_m2"] / teacher["lve_m2"], BY_FIELD["lve_m2"]
+    held = _against(evidence, evidence.teacher, "lve_m2")
+    factor = held.mine / held.other
     text = (
-        f"Lips as good: LVE {figure.text(student['lve_m2'])} against the teacher's {figure.amount(teacher['lve_m2'])}, "
-        f"{factor:.2f} times (expected: at most {LVE_FACTOR:.2f} times), one sample against one sample."
+        f"Lips as good: {held.figure.heading} {held.figure.text(held.mine)} against the teacher's "
+        f"{held.figure.amount(held.other)}, {factor:.2f} times (expected: at most {LVE_FACTOR:.2f} times), one sample "
+        "against one sample."
     )
     return {"text": text, "holds": factor <= LVE_FACTOR}
 
 
 def _no_worse(evidence: Evidence, field: str) -> Check:
-    figure = BY_FIELD[field]
-    teacher, student = (evidence.rows[name][field] for name in (evidence.teacher, evidence.student))
-    text = f"{figure.heading} no worse than the teacher's: {figure.text(student)} against {figure.amount(teacher)}."
-    return {"text": text, "holds": student <= teacher}
+    held = _against(evidence, evidence.teacher, field)
+    text = (
+        f"{held.figure.heading} no worse than the teacher's: {held.figure.text(held.mine)} against "
+        f"{held.figure.amount(held.other)} ({held.difference_text}; expected: not above, with no allowance)."
+    )
+    return {"text": text, "holds": held.mine <= held.other}
 
 
 def _beats(evidence: Evidence, rival: str, *, claim: str, how: str = "") -> Check:
@@ -140,7 +145,7 @@ def _enhancer(evidence: Evidence) -> list[Check]:
             f"The personalizer enhancer pays ({evidence.without_enhancer} does without): {_summary(held)}. "
             f"{'; '.join(one.text for one in held)}. Retrieval is {styles[0].figure.meaning}; displacement is "
             f"{styles[1].figure.meaning} ({_margins(held)}expected: one of the two better, neither worse, LVE not "
-            "worse, beyond that)."
+            "worse, beyond that). Retrieval reads mean and deviation over time, as the enhancer does while it teaches."
         )
         moves = any(one.verdict == "better" for one in styles)
         checks.append({"text": text, "holds": moves and all(one.verdict != "worse" for one in held)})
@@ -148,24 +153,34 @@ def _enhancer(evidence: Evidence) -> list[Check]:
 
 
 def _enrolled_voices(evidence: Evidence) -> list[Check]:
-    pairs = [
-        (teacher, student)
-        for teacher, student in zip(
-            evidence.enrolled[evidence.teacher], evidence.enrolled[evidence.student], strict=True
-        )
-        if teacher["accuracy"] is not None
-    ]
-    if not pairs:
+    teacher, student = (_mean_accuracies(evidence.enrolled[name]) for name in (evidence.teacher, evidence.student))
+    if not teacher:
         return []
     parts = [
-        f"{student['seconds']:g} s: {100 * student['accuracy']:.1f} % against {100 * teacher['accuracy']:.1f} %"
-        for teacher, student in pairs
+        f"{seconds:g} s: {100 * student[seconds]:.1f} % against {100 * accuracy:.1f} %"
+        for seconds, accuracy in teacher.items()
     ]
     text = (
         f"Enrolled voices are told apart as well as the teacher's: {'; '.join(parts)} of held-out clips nearest to "
         f"their own speaker (expected: at most {100 * VOICE_POINTS:g} points fewer)."
     )
-    return [{"text": text, "holds": all(s["accuracy"] >= t["accuracy"] - VOICE_POINTS for t, s in pairs)}]
+    return [{"text": text, "holds": all(student[seconds] >= teacher[seconds] - VOICE_POINTS for seconds in teacher)}]
+
+
+def _mean_accuracies(trainings: Sequence[Sequence[Mapping[str, Any]]]) -> dict[float, float]:
+    """Seconds of enrollment -> accuracy, over trainings; lengths for which there was too little audio are absent."""
+    lengths = [entry["seconds"] for entry in trainings[0] if entry["accuracy"] is not None]
+    return {
+        seconds: statistics.fmean(
+            entry["accuracy"] for scores in trainings for entry in scores if entry["seconds"] == seconds
+        )
+        for seconds in lengths
+    }
+
+
+def _mean(evidence: Evidence, name: str, field: str) -> float:
+    """Over trainings."""
+    return evidence.results[name][field].mean
 
 
 def _speed_up(evidence: Evidence) -> float | None:

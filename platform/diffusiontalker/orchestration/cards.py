@@ -12,7 +12,7 @@ _METRICS = ("mae", "jaw_open_r", "mouth_funnel_r", "lve_mm", "lve_m2", "eve_m2",
 
 
 def training_card(
-    training: TrainingConfig, corpus: Corpus, *, name: str, teacher: Bundle | None = None
+    training: TrainingConfig, corpus: Corpus, *, name: str, teacher: Bundle | None = None, steps_before: int = 0
 ) -> dict[str, Any]:
     """Name, description, data licences and training of a card; plain data.
 
@@ -21,6 +21,7 @@ def training_card(
         corpus: what it learnt from.
         name: heading of the card.
         teacher: whom it learnt from; its data count too.
+        steps_before: training steps of earlier stages.
     """
     info = corpus.info
     licences = [_licence(one) for one in (corpus, *map(Corpus.open, training.extra_corpora))]
@@ -34,7 +35,7 @@ def training_card(
         "training": {
             "config_digest": config_digest(training),
             "corpus_digest": info.digest,
-            "num_steps": training.num_steps,
+            "num_steps": steps_before + training.num_steps,
             "batch_size": training.batch_size,
             "seed": training.seed,
             "provenance": run_provenance(),

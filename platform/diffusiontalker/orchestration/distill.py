@@ -155,6 +155,7 @@ def distill(
                 ),
                 optimizer=_optimizer(training.optimizer, stage),
                 start_from=start_from,
+                seed=1000 * training.seed + number,
                 num_steps=stage.training_steps,
             )
             student = train_on_ray(
@@ -167,7 +168,7 @@ def distill(
                 span=Span(title=title, steps_before=before, steps_in_all=in_all),
             )
             num_steps = stage.student_steps or teacher.sampling.num_steps
-            card = training_card(config, corpus, name=f"{run_name}, {stage.name}", teacher=teacher)
+            card = training_card(config, corpus, name=f"{run_name}, {stage.name}", teacher=teacher, steps_before=before)
             sampling = dataclasses.replace(teacher.sampling, num_steps=num_steps)
             save_bundle(Bundle(talker=student, sampling=sampling, card=card, precision=precision), path)
         before += stage.training_steps

@@ -8,11 +8,12 @@ Each stage leaves an artefact in the run folder; a resumed run skips what is the
 import dataclasses
 import json
 import logging
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from diffusiontalker.config import ConfigError, expanded_path
 from diffusiontalker.data import Corpus
-from diffusiontalker.evaluation import compare
+from diffusiontalker.evaluation import ComparisonConfig, compare
 from diffusiontalker.face import Rig, load_rig
 from diffusiontalker.inference import Bundle, load_bundle, save_bundle
 from diffusiontalker.orchestration.cards import measured, training_card
@@ -52,7 +53,7 @@ def run_distill_job(config: DistillJobConfig, *, out: Path | None = None, resume
         ConfigError: when a resumed run was started with another configuration, or the steps cannot be halved as asked.
         CorpusError: when the corpus cannot be opened.
     """
-    rig = load_rig(config.rig)
+    rig = load_rig(expanded_path(config.rig, field="rig"))
     teacher_path = Path(expanded_path(config.teacher, field="teacher")).resolve()
     teacher = load_bundle(teacher_path)
     stages = chain_stages(
@@ -60,14 +61,17 @@ def run_distill_job(config: DistillJobConfig, *, out: Path | None = None, resume
         teacher_steps=teacher.sampling.num_steps,
         learning_rate=config.training.optimizer.learning_rate,
     )
-    if config.deployed_steps not in {stage.student_steps for stage in stages}:
+    students = [stage.student_steps for stage in stages if stage.student_steps]
+    if config.deployed_steps not in students:
         raise ConfigError(
             f"deployed_steps is {config.deployed_steps}, but the chain gives students of "
-            f"{', '.join(str(stage.student_steps) for stage in stages if stage.student_steps)} steps; name one of them"
+            f"{', '.join(map(str, students))} steps; name one of them"
         )
     plans = planned_networks(config, num_steps=sum(stage.training_steps for stage in stages))
     for plan in plans:
         student_of(teacher.talker, plan.talker)
+    names = dict.fromkeys([TEACHER, *(plan.name for plan in plans), *_last_student(config, students)])
+    _with_parts(config, names).resolved(list(names))
     folder = (RunFolder.reopen if resume else RunFolder.create)(out or Path("runs") / config.name, config)
     try:
         corpus = open_corpus(config.corpus, default_uri=folder.corpus, resume=resume)
@@ -113,10 +117,21 @@ def _trained(
         orchestration=config.orchestration,
     )
     chosen = [(plan.name, students[config.deployed_steps])]
-    last = min(students)
-    if plan.name == STUDENT and last != config.deployed_steps:
-        chosen.append((f"{STUDENT}, {last} step" + "s" * (last > 1), students[last]))
+    if plan.name == STUDENT:
+        chosen += [(name, students[min(students)]) for name in _last_student(config, students)]
     return chosen
+
+
+def _last_student(config: DistillJobConfig, steps: Iterable[int]) -> list[str]:
+    """Name of the student of the fewest steps, unless it is the deployed one."""
+    last = min(steps)
+    return [] if last == config.deployed_steps else [f"{STUDENT}, {last} step" + "s" * (last > 1)]
+
+
+def _with_parts(config: DistillJobConfig, names: Collection[str]) -> ComparisonConfig:
+    """The comparison with the names of this job's networks, where there are such."""
+    parts = {"teacher": TEACHER, "student": STUDENT, "direct": DIRECT, "without_enhancer": WITHOUT_ENHANCER}
+    return dataclasses.replace(config.comparison, **{part: name for part, name in parts.items() if name in names})
 
 
 def _train_directly(
@@ -145,9 +160,7 @@ def _compared(
     config: DistillJobConfig, corpus: Corpus, bundles: dict[str, list[Bundle]], folder: RunFolder, *, rig: Rig
 ) -> dict:
     """Compares, and makes the student with its figures on its card the run's bundle."""
-    roles = {"teacher": TEACHER, "student": STUDENT, "direct": DIRECT, "without_enhancer": WITHOUT_ENHANCER}
-    known = {role: name for role, name in roles.items() if name in bundles}
-    comparison = dataclasses.replace(config.comparison, **known)
+    comparison = _with_parts(config, bundles)
     source = folder.evaluation / "report.json"
     if source.exists():
         content = json.loads(source.read_text(encoding="utf-8"))
@@ -172,7 +185,7 @@ def _compared(
     card = student.card | {"measured": measured(content["systems"], family=STUDENT)}
     if not folder.bundle.exists() or load_bundle(folder.bundle).card != card:
         save_bundle(dataclasses.replace(student, card=card), folder.bundle, overwrite=True)
-        folder.publish_report()
+    folder.publish_report()
     return content
 
 

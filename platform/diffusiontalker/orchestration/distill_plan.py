@@ -4,6 +4,7 @@ import dataclasses
 from pathlib import Path
 from typing import Literal
 
+from diffusiontalker.data import Corpus
 from diffusiontalker.evaluation import ComparisonConfig, EvaluationConfig
 from diffusiontalker.models import STUDENT_SIZES, TalkerConfig
 from diffusiontalker.orchestration.corpus_source import CorpusSourceConfig
@@ -36,7 +37,7 @@ class DistillJobConfig:
     )
     """What to distil on and to measure with."""
     size: Size = "nano"
-    """Network of the student: base (up to 45 MB), small (12 MB), nano (3.4 MB), or custom for `training.talker`."""
+    """Network of the student: base (20.6 MB), small (5.4 MB), nano (3.3 MB), or custom for `training.talker`."""
     more_sizes: tuple[Size, ...] = ()
     """Further sizes that are distilled with the first seed, to be compared."""
     precision: Literal["float32", "float16"] = "float16"
@@ -91,7 +92,7 @@ class DistillJobConfig:
     def _check_nothing_is_ignored(self, objective: DistillationObjectiveConfig) -> None:
         plain, own = TrainingConfig(), DistillationObjectiveConfig()
         remedies = {"num_steps": "chain", "seed": "seeds", "start_from": "chain"}
-        if self.size != "custom":
+        if "custom" not in (self.size, *self.more_sizes):
             remedies["talker"] = "size custom"
         for field, remedy in remedies.items():
             if getattr(self.training, field) != getattr(plain, field):
@@ -155,7 +156,7 @@ def _plan(config: DistillJobConfig, name: str, seed: int, *, talker: TalkerConfi
 
 
 def _student_and_direct(config: DistillJobConfig, seed: int, *, num_steps: int) -> list[Plan]:
-    """The student, and the same network for as many steps taught by the corpus instead of the teacher."""
+    """The student, and the same network for as many steps taught by all recordings instead of the teacher."""
     student = _plan(config, STUDENT, seed, talker=_talker(config, config.size))
     if "direct" not in config.controls:
         return [student]
@@ -163,8 +164,13 @@ def _student_and_direct(config: DistillJobConfig, seed: int, *, num_steps: int) 
     objective = TeacherObjectiveConfig(
         **{field.name: getattr(given, field.name) for field in dataclasses.fields(ConditioningConfig)}
     )
+    recorded = [uri for uri in config.training.extra_corpora if not Corpus.open(uri).info.is_pseudo_labelled]
     training = dataclasses.replace(
-        student.training, objective=objective, talker=student.talker, num_steps=num_steps, extra_corpora=()
+        student.training,
+        objective=objective,
+        talker=student.talker,
+        num_steps=num_steps,
+        extra_corpora=tuple(recorded),
     )
     return [student, dataclasses.replace(student, name=DIRECT, training=training, chain=None)]
 

@@ -29,9 +29,7 @@ class HelloConfig:
 
 
 def say_hello(config: HelloConfig, bundle: Bundle, folder: RunFolder, *, rig: Rig) -> None:
-    """Writes `hello.wav`, `hello.csv` and `hello.glb`, unless they are there."""
-    if folder.hello("glb").exists():
-        return
+    """Writes `hello.wav`, `hello.csv` and `hello.glb`, again when a run is resumed: its talker may be another one."""
     spoken = speak(config.text, voice=config.voice, emotion=config.emotion, motion_fps=bundle.motion_fps)
     write_wav(spoken.waveform, folder.hello("wav"), overwrite=True)
     motion = animate(bundle, spoken.waveform)

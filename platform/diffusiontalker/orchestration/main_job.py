@@ -79,7 +79,7 @@ def run_main_job(config: MainJobConfig, *, out: Path | None = None, resume: bool
         ConfigError: when a resumed run was started with another configuration.
         CorpusError: when the corpus cannot be made or opened; a new run folder is then removed again.
     """
-    rig = load_rig(config.rig)
+    rig = load_rig(expanded_path(config.rig, field="rig"))
     root = out or Path("runs") / config.name
     folder = (RunFolder.reopen if resume else RunFolder.create)(root, config)
     logger.info("stage 1 of 5, corpus")

@@ -6,7 +6,6 @@ import pytest
 from diffusiontalker.config import ArtefactError
 from diffusiontalker.data import Corpus
 from diffusiontalker.evaluation import ComparisonConfig, EvaluationConfig, EvaluationError, Report, compare
-from diffusiontalker.evaluation.comparison import resolved
 from diffusiontalker.face import Rig
 from diffusiontalker.inference import Bundle, SamplingConfig
 
@@ -108,11 +107,11 @@ def test_an_existing_report_is_left_alone(corpus: Corpus, bundle: Bundle, rig: R
 
 
 def test_parts_not_named_are_played_in_the_order_given():
-    cast = resolved(ComparisonConfig(), NAMES)
+    cast = ComparisonConfig().resolved(NAMES)
     assert (cast.teacher, cast.student, cast.ablations) == ("big", "small", ("other",))
-    cast = resolved(ComparisonConfig(student="big"), NAMES)
+    cast = ComparisonConfig(student="big").resolved(NAMES)
     assert (cast.teacher, cast.student, cast.ablations) == ("small", "big", ("other",))
-    assert resolved(ComparisonConfig(ablations=("small",)), NAMES).ablations == ("small",)
+    assert ComparisonConfig(ablations=("small",)).resolved(NAMES).ablations == ("small",)
 
 
 @pytest.mark.parametrize(
@@ -127,7 +126,7 @@ def test_parts_not_named_are_played_in_the_order_given():
 )
 def test_parts_that_cannot_be_played_are_named(config: ComparisonConfig, names: list[str], message: str):
     with pytest.raises(EvaluationError, match=message):
-        resolved(config, names)
+        config.resolved(names)
 
 
 @pytest.mark.parametrize(

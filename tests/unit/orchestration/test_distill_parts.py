@@ -1,8 +1,12 @@
 import dataclasses
+import json
+from pathlib import Path
 
 import pytest
+import tiny
 
 from diffusiontalker.config import ConfigError, from_plain
+from diffusiontalker.data.corpus import TEACHER_GENERATOR
 from diffusiontalker.models import STUDENT_SIZES
 from diffusiontalker.orchestration import ChainConfig, DistillJobConfig, chain_stages
 from diffusiontalker.orchestration.distill_plan import planned_networks
@@ -67,6 +71,26 @@ def test_a_custom_size_is_the_network_of_the_training():
     training = {"talker": talker, "objective": {"kind": "distillation"}}
     (plan,) = networks(seeds=[0], size="custom", more_sizes=[], controls=[], training=training)
     assert plan.talker.encoder.width == 24
+
+
+def test_a_custom_size_may_be_one_of_several():
+    training = {"talker": {"encoder": {"width": 24}}, "objective": {"kind": "distillation"}}
+    plans = {plan.name: plan for plan in networks(seeds=[0], more_sizes=["custom"], controls=[], training=training)}
+    assert plans["custom"].talker.encoder.width == 24
+    assert plans["student"].talker == STUDENT_SIZES["nano"]
+
+
+def test_direct_training_has_all_recordings_but_nothing_that_a_teacher_made_up(tmp_path):
+    recorded = tiny.tiny_corpus(tmp_path / "recorded").uri
+    labelled = tiny.tiny_corpus(tmp_path / "labelled").uri
+    index = Path(labelled) / "corpus.json"
+    content = json.loads(index.read_text(encoding="utf-8"))
+    index.write_text(json.dumps(content | {"source": {"generator": TEACHER_GENERATOR}}), encoding="utf-8")
+    extra = [str(recorded), str(labelled)]
+    training = {"objective": {"kind": "distillation"}, "extra_corpora": extra}
+    plans = {plan.name: plan for plan in networks(seeds=[0], training=training)}
+    assert plans["student"].training.extra_corpora == tuple(extra)
+    assert plans["direct"].training.extra_corpora == (str(recorded),)
 
 
 @pytest.mark.parametrize(

@@ -132,6 +132,15 @@ def test_a_batch_without_any_label_gives_every_parameter_a_gradient(corpus, teac
     assert [name for name, parameter in objective.named_parameters() if parameter.grad is None] == []
 
 
+def test_two_crops_of_one_clip_teach_the_personalizer_also_where_nobody_is_known(corpus, teacher_path):
+    objective, batch = objective_and_batch(distilling(teacher_path), corpus)
+    unknown = torch.full_like(batch.speaker, -1)
+    losses = objective(dataclasses.replace(batch, speaker=unknown, emotion=unknown))
+    assert losses["loss_pair"].item() > 0
+    losses["loss_pair"].backward()
+    assert sum(parameter.grad.abs().sum() for parameter in objective.talker.encoder.parameters()) > 0
+
+
 def test_noise_levels_lie_on_the_grid_of_the_student_and_swapped_examples_start_from_pure_noise(corpus, teacher_path):
     config = distilling(teacher_path, objective={"student_steps": 4, "swap_probability": 0.5, "noise_levels": 3})
     objective, batch = objective_and_batch(config, corpus)

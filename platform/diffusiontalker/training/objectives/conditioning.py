@@ -181,5 +181,7 @@ def contrasts(talker: Talker, heard: Heard, batch: Batch, *, ranks: Ranks) -> di
             prototype = prototype + prototype_contrast(reference[is_known], table, labels[is_known])
         # Every rank gives every parameter a gradient, also where no label is known.
         prototype = prototype + 0.0 * table.sum()
-        pair = pair + pair_contrast(own, reference, labels)
+        # A clip without a label is nobody else's: only its own crops are known to belong together.
+        nobody = -1 - torch.arange(len(labels), device=labels.device)
+        pair = pair + pair_contrast(own, reference, torch.where(is_known, labels, nobody))
     return {"loss_prototype": prototype / 4.0, "loss_pair": pair / 2.0}
