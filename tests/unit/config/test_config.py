@@ -158,5 +158,6 @@ def test_paths_are_expanded_and_urls_left_whole(monkeypatch):
     assert expanded_path("${RUNS}/demo", field="teacher") == "/runs/demo"
     assert expanded_path("s3://bucket/demo", field="corpus_uri") == "s3://bucket/demo"
     assert expanded_path("~/demo", field="teacher") == str(Path.home() / "demo")
+    assert expanded_path("", field="rig") == ""
     with pytest.raises(ConfigError, match="NO_SUCH is not set; set it, or write the path with --teacher"):
         expanded_path("$NO_SUCH/demo", field="teacher")
