@@ -51,13 +51,13 @@ class DistillJobConfig:
     chain: ChainConfig = dataclasses.field(default_factory=ChainConfig)
     """How long each stage trains."""
     seeds: tuple[int, ...] = (0,)
-    """The chain, and the direct training, run once per seed; several show the spread."""
+    """The student's chain runs once per seed; several show the spread."""
     controls: tuple[Control, ...] = ("direct", "without_enhancer", "without_dynamics", "without_alignment")
     """What the student is compared with: the same network trained on the corpus directly, for as many steps as the
     chain; the student without the personalizer enhancer; without the dynamics loss; without feature alignment and
     warm-up."""
     control_seeds: tuple[int, ...] = (0,)
-    """The students without a part are trained once per seed."""
+    """Each control is trained once per seed."""
     comparison: ComparisonConfig = dataclasses.field(default_factory=ComparisonConfig)
     """How students, teacher and controls are compared; which name plays which part is filled in."""
     evaluation: EvaluationConfig = dataclasses.field(default_factory=EvaluationConfig)
@@ -126,54 +126,58 @@ class Plan:
 
 
 def planned_networks(config: DistillJobConfig, *, num_steps: int) -> list[Plan]:
-    """For the first seed everything, in the order of importance; then the other seeds.
+    """Student, controls and other sizes with their first seed, in the order of importance; then the student's others.
 
     Args:
         config: the job.
         num_steps: training steps of the student's whole chain; the direct training gets as many.
     """
-    talker = _talker(config, config.size)
     first, *others = config.seeds
-    plans = _student_and_direct(config, first, num_steps=num_steps)
+    plans = [_plan(config, STUDENT, first)]
     for seed in config.control_seeds:
-        if "without_enhancer" in config.controls:
-            plans.append(_plan(config, WITHOUT_ENHANCER, seed, talker=talker, enhancer_weight=0.0))
-        if "without_dynamics" in config.controls:
-            plans.append(_plan(config, WITHOUT_DYNAMICS, seed, talker=talker, dynamics_weight=0.0))
-        if "without_alignment" in config.controls:
-            steps = config.chain.first_steps + config.chain.warm_up_steps
-            chain = dataclasses.replace(config.chain, warm_up_steps=0, first_steps=steps)
-            plan = _plan(config, WITHOUT_ALIGNMENT, seed, talker=talker, feature_weight=0.0)
-            plans.append(dataclasses.replace(plan, chain=chain))
-    plans += [_plan(config, size, first, talker=_talker(config, size)) for size in config.more_sizes]
-    return plans + [plan for seed in others for plan in _student_and_direct(config, seed, num_steps=num_steps)]
+        plans += [_control(config, control, seed, num_steps=num_steps) for control in config.controls]
+    plans += [_plan(config, size, first, size=size) for size in config.more_sizes]
+    return plans + [_plan(config, STUDENT, seed) for seed in others]
 
 
-def _plan(config: DistillJobConfig, name: str, seed: int, *, talker: TalkerConfig, **objective: float) -> Plan:
-    changed = dataclasses.replace(config.training.objective, **objective)
-    training = dataclasses.replace(config.training, objective=changed, seed=seed)
-    return Plan(name=name, seed=seed, talker=talker, training=training, chain=config.chain)
+def _plan(config: DistillJobConfig, name: str, seed: int, *, size: Size | None = None, **weights: float) -> Plan:
+    """A chain; `weights` differ from the objective of the job."""
+    size = size or config.size
+    return Plan(
+        name=name,
+        seed=seed,
+        talker=config.training.talker if size == "custom" else STUDENT_SIZES[size],
+        training=dataclasses.replace(
+            config.training, objective=dataclasses.replace(config.training.objective, **weights), seed=seed
+        ),
+        chain=config.chain,
+    )
 
 
-def _student_and_direct(config: DistillJobConfig, seed: int, *, num_steps: int) -> list[Plan]:
-    """The student, and the same network for as many steps taught by all recordings instead of the teacher."""
-    student = _plan(config, STUDENT, seed, talker=_talker(config, config.size))
-    if "direct" not in config.controls:
-        return [student]
-    given = student.training.objective
+def _control(config: DistillJobConfig, control: Control, seed: int, *, num_steps: int) -> Plan:
+    if control == "direct":
+        return _taught_by_recordings(_plan(config, DIRECT, seed), num_steps=num_steps)
+    if control == "without_enhancer":
+        return _plan(config, WITHOUT_ENHANCER, seed, enhancer_weight=0.0)
+    if control == "without_dynamics":
+        return _plan(config, WITHOUT_DYNAMICS, seed, dynamics_weight=0.0)
+    steps = config.chain.first_steps + config.chain.warm_up_steps
+    chain = dataclasses.replace(config.chain, warm_up_steps=0, first_steps=steps)
+    return dataclasses.replace(_plan(config, WITHOUT_ALIGNMENT, seed, feature_weight=0.0), chain=chain)
+
+
+def _taught_by_recordings(plan: Plan, *, num_steps: int) -> Plan:
+    """The same network, for as many steps, without a teacher and what it made up."""
+    given = plan.training.objective
     objective = TeacherObjectiveConfig(
         **{field.name: getattr(given, field.name) for field in dataclasses.fields(ConditioningConfig)}
     )
-    recorded = [uri for uri in config.training.extra_corpora if not Corpus.open(uri).info.is_pseudo_labelled]
+    recorded = [uri for uri in plan.training.extra_corpora if not Corpus.open(uri).info.is_pseudo_labelled]
     training = dataclasses.replace(
-        student.training,
+        plan.training,
         objective=objective,
-        talker=student.talker,
+        talker=plan.talker,
         num_steps=num_steps,
         extra_corpora=tuple(recorded),
     )
-    return [student, dataclasses.replace(student, name=DIRECT, training=training, chain=None)]
-
-
-def _talker(config: DistillJobConfig, size: Size) -> TalkerConfig:
-    return config.training.talker if size == "custom" else STUDENT_SIZES[size]
+    return dataclasses.replace(plan, training=training, chain=None)

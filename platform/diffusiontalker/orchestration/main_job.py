@@ -11,6 +11,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
+from diffusiontalker.config import expanded_path
 from diffusiontalker.data import Corpus
 from diffusiontalker.evaluation import EvaluationConfig, evaluate, results_table, standard_systems
 from diffusiontalker.face import load_rig
