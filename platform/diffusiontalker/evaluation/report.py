@@ -101,8 +101,8 @@ COLUMNS = (
 
 
 COMPARISON_FIELDS = (
-    "num_steps", "precision", "parameters", "file_bytes", "frames_per_s", "lve_m2", "lve_mm", "eve_m2", "fdd_abs",
-    "fdd", "jitter", "mae", "jaw_open_r", "silence_closure", "diversity_upper",
+    "num_steps", "precision", "parameters", "file_bytes", "frames_per_s", "lve_m2", "eve_m2", "fdd_abs", "fdd",
+    "jitter", "mae", "jaw_open_r", "silence_closure", "diversity_upper",
 )  # fmt: skip
 """Columns of a comparison, costs first; `precision`, `frames_per_s` and `fdd_abs` appear nowhere else."""
 
