@@ -45,6 +45,8 @@ class ComparisonConfig:
     """Numbers of steps in which the teacher is shown without distillation; the student's is always among them."""
     ablations: tuple[str, ...] = ()
     """Names held against the student in the ablation table; empty: all but teacher and student."""
+    splits: tuple[str, ...] = DEFAULT_SPLITS
+    """Splits of the corpus that are measured; the first one gives the headline numbers."""
     num_samples: int = 4
     """Predictions per clip of a stochastic system; takes the place of the evaluation's."""
     latency_repeats: int = 5
@@ -61,6 +63,8 @@ class ComparisonConfig:
         for field in ("num_samples", "latency_repeats", "style_clips", "enrollment_draws"):
             if getattr(self, field) < 1:
                 raise ValueError(f"{field} is {getattr(self, field)}, expected at least 1")
+        if not self.splits:
+            raise ValueError("splits is empty, expected at least one, such as test")
         if any(steps < 1 for steps in self.respaced_steps):
             raise ValueError(f"respaced_steps is {self.respaced_steps}, expected numbers from 1")
         if not self.enrollment_seconds or any(seconds < 1 for seconds in self.enrollment_seconds):
@@ -100,7 +104,6 @@ def compare(
     out: Path,
     comparison: ComparisonConfig | None = None,
     evaluation: EvaluationConfig | None = None,
-    splits: Sequence[str] = DEFAULT_SPLITS,
     training_log: Path | None = None,
 ) -> Report:
     """Compares bundles and controls, and writes `report.json`, `report.html` and pictures into the folder `out`.
@@ -112,7 +115,6 @@ def compare(
         out: a folder that does not exist yet.
         comparison: see `ComparisonConfig`.
         evaluation: see `EvaluationConfig`; its `num_samples` and `latency_repeats` give way to the comparison's.
-        splits: the first one gives the headline numbers.
         training_log: JSON-lines file of the student's training, drawn as curves.
 
     Raises:
@@ -124,7 +126,7 @@ def compare(
     cast = comparison.resolved(list(bundles))
     config = dataclasses.replace(evaluation, num_samples=cast.num_samples, latency_repeats=cast.latency_repeats)
     require_new(out, remedy="choose another folder for the report, or move the old one away")
-    stage = Stage.open(corpus, rig=rig, splits=splits, config=config)
+    stage = Stage.open(corpus, rig=rig, splits=cast.splits, config=config)
     systems = comparison_systems(corpus, {name: trainings[0] for name, trainings in bundles.items()}, cast)
     measurement = measure(stage, systems, with_means=False)
     content = report_content(corpus, rig, stage, measurement)
