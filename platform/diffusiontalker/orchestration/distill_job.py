@@ -184,6 +184,7 @@ def _compared(
     student = bundles[STUDENT][0]
     card = student.card | {"measured": measured(content["systems"], family=STUDENT)}
     if not folder.bundle.exists() or load_bundle(folder.bundle).card != card:
+        folder.hello("glb").unlink(missing_ok=True)  # said by the bundle that is replaced
         save_bundle(dataclasses.replace(student, card=card), folder.bundle, overwrite=True)
     folder.publish_report()
     return content

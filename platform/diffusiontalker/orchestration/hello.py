@@ -29,7 +29,9 @@ class HelloConfig:
 
 
 def say_hello(config: HelloConfig, bundle: Bundle, folder: RunFolder, *, rig: Rig) -> None:
-    """Writes `hello.wav`, `hello.csv` and `hello.glb`, again when a run is resumed: its talker may be another one."""
+    """Writes `hello.wav`, `hello.csv` and `hello.glb`, unless they are there."""
+    if folder.hello("glb").exists():
+        return
     spoken = speak(config.text, voice=config.voice, emotion=config.emotion, motion_fps=bundle.motion_fps)
     write_wav(spoken.waveform, folder.hello("wav"), overwrite=True)
     motion = animate(bundle, spoken.waveform)

@@ -5,6 +5,7 @@ a resumed run needs no other record.
 """
 
 import dataclasses
+import filecmp
 import json
 import shutil
 from pathlib import Path
@@ -101,10 +102,13 @@ class RunFolder:
         return self.evaluation.rename(self.root / f"evaluation-{name}")
 
     def publish_report(self) -> None:
-        """Puts the report of the evaluation at the top of the folder."""
+        """Puts the report of the evaluation at the top of the folder, unless it is there."""
         for path in (self.report.with_suffix(".html"), self.report):
+            made = self.evaluation / path.name
+            if path.exists() and filecmp.cmp(made, path, shallow=False):
+                continue
             with publish_file(path, overwrite=True) as temporary:
-                shutil.copyfile(self.evaluation / path.name, temporary)
+                shutil.copyfile(made, temporary)
 
     @classmethod
     def create(cls, root: Path, config: Any) -> "RunFolder":
