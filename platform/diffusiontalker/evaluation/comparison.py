@@ -55,8 +55,8 @@ class ComparisonConfig:
     """Held-out clips animated in every known voice and emotion."""
     enrollment_seconds: tuple[float, ...] = (5.0, 10.0, 30.0)
     """Seconds of audio from which voices are enrolled."""
-    enrollment_draws: int = 3
-    """Different choices of the clips that known speakers are enrolled from."""
+    enrollment_draws: int = 10
+    """Different choices of the clips that speakers are enrolled from."""
 
     def __post_init__(self) -> None:
         """Checks ranges."""

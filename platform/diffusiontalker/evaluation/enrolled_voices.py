@@ -1,7 +1,7 @@
 """Are enrolled voices told apart? Speakers are enrolled from some seconds of audio, held-out clips find the nearest.
 
-Known speakers are enrolled from training clips, unseen ones from the first clips of their split, which are then not
-used for testing.
+Known speakers are enrolled from training clips, unseen ones from clips of their split, which are then not used for
+testing. Which clips is drawn again and again: of an unseen speaker there are few, so that one choice says little.
 """
 
 import dataclasses
@@ -37,7 +37,7 @@ def plan_enrollments(
         corpus: where training clips are.
         held_out: clips of known and of unseen speakers.
         seconds: lengths of audio.
-        draws: different choices of training clips; unseen speakers keep their first clips.
+        draws: different choices of the clips that speakers are enrolled from.
         seed: changes the choices.
     """
     training: dict[str, list[Clip]] = {}
@@ -51,8 +51,11 @@ def plan_enrollments(
     plans = []
     for length in seconds:
         for _ in range(draws):
-            shuffled = {name: [clips[i] for i in generator.permutation(len(clips))] for name, clips in training.items()}
-            plans.append(_enrollment(shuffled | unseen, held_out, seconds=length))
+            shuffled = {
+                name: [clips[index] for index in generator.permutation(len(clips))]
+                for name, clips in (training | unseen).items()
+            }
+            plans.append(_enrollment(shuffled, held_out, seconds=length))
     return plans
 
 
