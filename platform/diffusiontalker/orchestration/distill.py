@@ -155,7 +155,7 @@ def distill(
                 ),
                 optimizer=_optimizer(training.optimizer, stage),
                 start_from=start_from,
-                seed=1000 * training.seed + number,
+                seed=1000 * training.seed + number,  # other windows and noise in every stage
                 num_steps=stage.training_steps,
             )
             student = train_on_ray(
