@@ -51,7 +51,7 @@ class Window:
     motion: np.ndarray
     """(frames, channels) coefficients."""
     reference: np.ndarray
-    """Another crop of the same speaker in the same emotion, in the form of `speech`."""
+    """Another crop of the same speaker in the same emotion, in the form of `speech`; perhaps in a changed voice."""
     speaker: int
     """Index of the speaker."""
     emotion: int
@@ -75,6 +75,8 @@ class WindowSource:
         pseudo_labelled: ids of clips whose motion a teacher made up.
         taught: a teacher's (speech_frames, features) per clip_id, and of silence under `SILENCE`, as long as a window;
             sound is then not changed in speed, which a teacher's features could not follow.
+        voice_range: references (waveforms) are played up to so many times faster or slower, which makes other voices of
+            them; 1: as they are.
     """
 
     def __init__(
@@ -88,9 +90,11 @@ class WindowSource:
         features: dict[str, np.ndarray] | None = None,
         pseudo_labelled: Collection[str] = (),
         taught: Mapping[str, np.ndarray] | None = None,
+        voice_range: float = 1.0,
     ) -> None:
         self._clips, self._config, self._augment, self._features = list(clips), config, augment, features
         self._pseudo_labelled, self._taught = frozenset(pseudo_labelled), taught
+        self._voice_range = voice_range
         self._speaker_index = {name: index for index, name in enumerate(speakers)}
         self._emotion_index = {name: index for index, name in enumerate(emotions)}
         self._mirror = mirror_columns(clips[0].motion.channel_names) if clips else None
@@ -167,8 +171,11 @@ class WindowSource:
         clip = self._clips[index]
         alike = self._alike[(clip.speaker, clip.emotion)]
         other = self._clips[alike[int(generator.integers(0, len(alike)))]]
-        slack = max(0.0, other.seconds - self._config.reference_seconds)
-        return self._crop(other, float(generator.uniform(0.0, 1.0)) * slack, self._config.reference_seconds)
+        speed = self._voice_range ** float(generator.uniform(-1.0, 1.0)) if self._voice_range > 1.0 else 1.0
+        seconds = self._config.reference_seconds * speed
+        slack = max(0.0, other.seconds - seconds)
+        crop = self._crop(other, float(generator.uniform(0.0, 1.0)) * slack, seconds)
+        return crop if speed == 1.0 else change_speed(crop, speed)
 
 
 def _cut(rows: np.ndarray, rate: int, start_s: float, seconds: float) -> np.ndarray:

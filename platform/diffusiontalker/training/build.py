@@ -76,7 +76,7 @@ def build_objective(talker: Talker, config: "TrainingConfig", *, ranks: Ranks) -
 
 
 def student_of(teacher: Talker, config: TalkerConfig) -> Talker:
-    """A fresh talker of another size with the teacher's labels, statistics and prototypes.
+    """A fresh talker of another size with the labels, statistics and prototypes of its teacher; the latter stay so.
 
     Raises:
         ConfigError: when the embeddings differ in size, so that prototypes and voices could not be shared.
@@ -98,6 +98,8 @@ def student_of(teacher: Talker, config: TalkerConfig) -> Talker:
     with torch.no_grad():
         for name in ("identity_prototypes", "emotion_prototypes", "unknown_identity"):
             getattr(student.personalizer, name).copy_(getattr(teacher.personalizer, name))
+    for prototypes in (student.personalizer.identity_prototypes, student.personalizer.emotion_prototypes):
+        prototypes.requires_grad_(False)
     return student
 
 
@@ -113,16 +115,20 @@ def window_source(config: "TrainingConfig", corpus: Corpus, talker: Talker, *, s
         pseudo_labelled |= {clip.clip_id for clip in more if extra.info.is_pseudo_labelled}
         clips += more
     features = taught = None
+    voice_range = 1.0
     if config.talker.encoder.is_frozen:
         features = precompute_features(
             talker, clips, cache_path=_cache_path(config, config_digest(config.talker.encoder), corpus, split)
         )
-    if isinstance(config.objective, DistillationObjectiveConfig) and config.objective.precompute:
+    if isinstance(config.objective, DistillationObjectiveConfig):
         teacher = _teacher(config.objective, device=talker.statistics.mean.device)
-        taught = precompute_features(
-            teacher.talker, clips, cache_path=_cache_path(config, teacher.digest[:16], corpus, split)
-        )
-        taught[SILENCE] = silence_features(teacher.talker, seconds=config.windows.seconds)
+        if config.objective.precompute:
+            taught = precompute_features(
+                teacher.talker, clips, cache_path=_cache_path(config, teacher.digest[:16], corpus, split)
+            )
+            taught[SILENCE] = silence_features(teacher.talker, seconds=config.windows.seconds)
+        if split == "train" and not (config.talker.encoder.is_frozen or teacher.talker.config.encoder.is_frozen):
+            voice_range = config.objective.voice_range
     return WindowSource(
         clips,
         speakers=talker.speakers,
@@ -132,6 +138,7 @@ def window_source(config: "TrainingConfig", corpus: Corpus, talker: Talker, *, s
         features=features,
         pseudo_labelled=pseudo_labelled,
         taught=taught,
+        voice_range=voice_range,
     )
 
 

@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 import tiny
@@ -52,6 +54,21 @@ def test_a_faster_window_plays_sound_and_face_faster():
         loudness = np.abs(window.speech).reshape(-1, 640).max(axis=1)[: len(window.motion)]
         assert abs(len(window.speech) - len(window.motion) * 640) <= 1
         assert np.corrcoef(loudness, window.motion[: len(loudness), tiny.JAW])[0, 1] > 0.7
+
+
+def test_a_reference_in_another_voice_is_the_crop_played_at_another_speed():
+    """A tone of 400 Hz is heard anywhere between 400 / 1.5 and 400 * 1.5 Hz, the window itself stays at 400 Hz."""
+    clips, _ = source(seconds=0.4)
+    tone = np.sin(2 * np.pi * 400 * np.arange(16_000) / 16_000).astype(np.float32)
+    clip = dataclasses.replace(clips[0], waveform=tone)
+    windows = WindowSource(
+        [clip], speakers=[], emotions=[], config=WindowConfig(reference_seconds=0.5), augment=None, voice_range=1.5
+    )
+    references = [windows.window(0, seed=seed).reference for seed in range(30)]
+    lengths = {len(reference) for reference in references}
+    assert 7_990 < min(lengths) <= max(lengths) < 8_010
+    heard = [np.count_nonzero(np.diff(np.signbit(reference))) for reference in references]
+    assert 266 < min(heard) < 300 < 550 < max(heard) < 602
 
 
 def test_mirroring_swaps_left_and_right():

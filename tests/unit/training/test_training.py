@@ -1,3 +1,4 @@
+import dataclasses
 import itertools
 import json
 import shutil
@@ -155,6 +156,18 @@ def test_motion_loss_gives_the_personalizer_heads_no_gradient(corpus):
     assert not any(parameter.grad.any() for parameter in talker.personalizer.identity_head.parameters())
     assert any(parameter.grad.any() for parameter in talker.personalizer.mlp.parameters())
     assert any(parameter.grad.any() for parameter in talker.encoder.parameters())
+
+
+def test_two_crops_of_one_clip_teach_the_personalizer_also_where_nobody_is_known(corpus):
+    config = tiny.tiny_training()
+    talker = build_talker(config, corpus)
+    batch = training_batch(window_source(config, corpus, talker, split="train"), config, step=0, ranks=Ranks())
+    unknown = torch.full_like(batch.speaker, -1)
+    losses = TeacherObjective(talker, config.objective)(dataclasses.replace(batch, speaker=unknown, emotion=unknown))
+    assert losses["loss_prototype"].item() == 0.0
+    assert losses["loss_pair"].item() > 0
+    losses["loss_pair"].backward()
+    assert sum(parameter.grad.abs().sum() for parameter in talker.encoder.parameters()) > 0
 
 
 def test_labels_and_statistics_come_from_the_training_split(corpus):

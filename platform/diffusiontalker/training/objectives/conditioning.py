@@ -1,4 +1,4 @@
-"""What every objective shares: an example's random choices, what a talker hears, and the personalizer's contrasts.
+"""What every objective shares: an example's random choices, what a talker hears, and in which style it speaks.
 
 All random choices of an example come from its own seed, so a batch split over ranks gives the same gradients.
 """
@@ -10,14 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from diffusiontalker.data import Batch
-from diffusiontalker.losses import pair_contrast, prototype_contrast
 from diffusiontalker.models import Talker
-from diffusiontalker.training.ranks import Ranks
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class ConditioningConfig:
-    """How noise levels, speech and personalization are drawn, and what the personalizer learns from."""
+    """How noise levels, speech and personalization are drawn."""
 
     noise_levels: int = 4
     """Noise levels per window and step, stratified over [0, 1]; the speech encoder runs once for all of them."""
@@ -25,10 +23,6 @@ class ConditioningConfig:
     """Chance that a noise level is t = 1, where the prediction is the conditional mean and sampling starts."""
     velocity_weight: float = 1.0
     """Weight of the motion velocity loss."""
-    prototype_weight: float = 0.1
-    """Weight of the audio-to-prototype contrast (identity and emotion)."""
-    pair_weight: float = 0.05
-    """Weight of the contrast between two crops."""
     condition_dropout: float = 0.1
     """Chance that speech and personalization are dropped, for classifier-free guidance."""
     unknown_identity_probability: float = 0.1
@@ -121,8 +115,8 @@ class Heard:
 
 def hear(talker: Talker, batch: Batch) -> Heard:
     """Features and embeddings; a frozen encoder's features arrive ready-made."""
-    features, mask = _features(talker, batch.speech, batch.lengths)
-    reference, reference_mask = _features(talker, batch.reference, batch.reference_lengths)
+    features, mask = listen(talker, batch.speech, batch.lengths)
+    reference, reference_mask = listen(talker, batch.reference, batch.reference_lengths)
     return Heard(
         features=features,
         mask=mask,
@@ -131,24 +125,15 @@ def hear(talker: Talker, batch: Batch) -> Heard:
     )
 
 
-def hear_as_teacher(teacher: Talker, batch: Batch) -> Heard:
-    """What a teacher hears of the windows, ready-made where the batch holds it, for the reference too."""
-    if batch.taught is None or batch.taught_lengths is None:
-        features, mask = _features(teacher, batch.speech, batch.lengths)
-    else:
-        features, mask = teacher.hold_last(batch.taught, batch.taught_lengths)
-    own = teacher.personalizer.embed(features, mask)
-    return Heard(features=features, mask=mask, own=own, reference=own)
-
-
-def _features(talker: Talker, speech: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+def listen(talker: Talker, speech: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+    """(batch, speech_frames, features) and their mask, from waveforms or from ready-made features."""
     return talker.hold_last(speech, lengths) if speech.ndim == 3 else talker.encode(speech, lengths)
 
 
 def personalize(talker: Talker, heard: Heard, *, speaker: Tensor, emotion: Tensor, draws: Draws) -> Tensor:
     """(batch, personalized) from audio, prototypes or `unknown`, as drawn.
 
-    The embeddings are detached: what they mean is set by the contrasts alone, so that they cannot become a side channel
+    The embeddings are detached: what they mean is set by losses of their own, so that they cannot become a side channel
     for what is said.
     """
     personalizer = talker.personalizer
@@ -166,22 +151,3 @@ def personalize(talker: Talker, heard: Heard, *, speaker: Tensor, emotion: Tenso
         chosen.append(torch.where(is_known, table[labels.clamp_min(0)].detach(), embedding))
     unknown = nn.functional.normalize(personalizer.unknown_identity, dim=-1)
     return personalizer(torch.where(draws.is_unknown[:, None], unknown, chosen[0]), chosen[1])
-
-
-def contrasts(talker: Talker, heard: Heard, batch: Batch, *, ranks: Ranks) -> dict[str, Tensor]:
-    """The personalizer's contrasts over the batches of all ranks: audio against prototypes, and crop against crop."""
-    prototype = pair = batch.motion.new_zeros(())
-    for own, reference, table, labels in zip(
-        heard.own, heard.reference, talker.personalizer.prototypes(), (batch.speaker, batch.emotion), strict=True
-    ):
-        own, reference, labels = ranks.gather(own), ranks.gather(reference), ranks.gather(labels)
-        is_known = labels >= 0
-        if is_known.any():
-            prototype = prototype + prototype_contrast(own[is_known], table, labels[is_known])
-            prototype = prototype + prototype_contrast(reference[is_known], table, labels[is_known])
-        # Every rank gives every parameter a gradient, also where no label is known.
-        prototype = prototype + 0.0 * table.sum()
-        # A clip without a label is nobody else's: only its own crops are known to belong together.
-        nobody = -1 - torch.arange(len(labels), device=labels.device)
-        pair = pair + pair_contrast(own, reference, torch.where(is_known, labels, nobody))
-    return {"loss_prototype": prototype / 4.0, "loss_pair": pair / 2.0}

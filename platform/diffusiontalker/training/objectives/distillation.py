@@ -1,9 +1,11 @@
 """The distillation objective: a student learns to do in one DDIM step what its teacher does in two.
 
-    L = L_dis + w_vel L_velocity + w_ae L_ae + w_pc L_pc + w_dyn L_dyn + w_gt L_truth, plus the personalizer's contrasts
+    L = L_dis + w_vel L_velocity + w_ae L_ae + w_id L_id + w_pc L_pc + w_dyn L_dyn + w_gt L_truth
 
 Only sound is needed: the recorded motion serves as starting point of the noise, and as truth where there is some.
-With `student_steps: 0` nothing but the small encoder and the personalizer learn: the warm-up before the first halving.
+What a voice means is the teacher's to say: its prototypes stay as they are, and the student's personalizer learns to
+embed sound as the teacher does, in more voices than were recorded. With `student_steps: 0` nothing but the small
+encoder and the personalizer learn: the warm-up before the first halving.
 Source: Salimans & Ho 2022 (arXiv 2202.00512); DiffusionTalker (arXiv 2503.18159).
 """
 
@@ -33,10 +35,9 @@ from diffusiontalker.training.objectives.conditioning import (
     ConditioningConfig,
     Draws,
     Heard,
-    contrasts,
     draw,
     hear,
-    hear_as_teacher,
+    listen,
     personalize,
 )
 from diffusiontalker.training.ranks import Ranks
@@ -61,8 +62,12 @@ class DistillationObjectiveConfig(ConditioningConfig):
     """Noise levels per window and step, stratified over the student's n times."""
     feature_weight: float = 0.5
     """w_ae: the student's speech features against the teacher's."""
-    embedding_weight: float = 0.5
-    """The student's identity and emotion embeddings against the teacher's."""
+    embedding_weight: float = 4.0
+    """w_id: the student's identity and emotion embeddings against the teacher's."""
+    voice_range: float = 1.6
+    """Reference crops are played up to so many times faster or slower, and both networks hear them in the voice that
+    makes: what a voice never recorded means is learnt from them. 1: as they are. No effect where either speech encoder
+    is pretrained, as its features are computed before."""
     enhancer_weight: float = 0.5
     """w_pc: the personalizer enhancer."""
     dynamics_weight: float = 8.0
@@ -78,6 +83,8 @@ class DistillationObjectiveConfig(ConditioningConfig):
         ConditioningConfig.__post_init__(self)
         if self.student_steps < 0:
             raise ValueError(f"student_steps is {self.student_steps}, expected 0 (warm-up) or more")
+        if not 1.0 <= self.voice_range <= 2.0:
+            raise ValueError(f"voice_range is {self.voice_range}, expected 1 (voices as they are) to 2")
 
 
 class DistillationObjective(nn.Module):
@@ -129,14 +136,12 @@ class DistillationObjective(nn.Module):
         """`loss` (to be minimized; its gradient averaged over ranks is that of the whole batch) and its parts."""
         config = self.config
         with torch.no_grad():
-            taught = hear_as_teacher(self.teacher, batch)
+            taught = self._hear_as_teacher(batch)
         heard = hear(self.talker, batch)
-        losses = contrasts(self.talker, heard, batch, ranks=self.ranks) | self._alignment(heard, taught)
+        losses = self._alignment(heard, taught)
         if config.student_steps:
             losses |= self._motion_losses(heard, taught, batch)
         weights = {
-            "loss_prototype": config.prototype_weight,
-            "loss_pair": config.pair_weight,
             "loss_feature": config.feature_weight,
             "loss_embedding": config.embedding_weight,
             "loss_distillation": 1.0,
@@ -148,9 +153,21 @@ class DistillationObjective(nn.Module):
         losses["loss"] = torch.stack([weights[name] * loss for name, loss in losses.items()]).sum()
         return losses
 
+    def _hear_as_teacher(self, batch: Batch) -> Heard:
+        """What the teacher makes of the sound of a batch; of the windows ready-made where the batch holds it."""
+        teacher = self.teacher
+        if batch.taught is None or batch.taught_lengths is None:
+            features, mask = listen(teacher, batch.speech, batch.lengths)
+        else:
+            features, mask = teacher.hold_last(batch.taught, batch.taught_lengths)
+        own = reference = teacher.personalizer.embed(features, mask)
+        if not (teacher.config.encoder.is_frozen or self.talker.config.encoder.is_frozen):
+            reference = teacher.personalizer.embed(*listen(teacher, batch.reference, batch.reference_lengths))
+        return Heard(features=features, mask=mask, own=own, reference=reference)
+
     def _alignment(self, heard: Heard, taught: Heard) -> dict[str, Tensor]:
         mask = heard.mask[..., None].to(heard.features.dtype)
-        pairs = zip(heard.own, taught.own, strict=True)
+        pairs = zip(heard.own + heard.reference, taught.own + taught.reference, strict=True)
         return {
             "loss_feature": feature_alignment_loss(
                 self.feature_projection(heard.features), taught.features, mask, count=self._count(mask)

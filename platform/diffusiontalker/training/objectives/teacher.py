@@ -12,13 +12,12 @@ from torch import Tensor, nn
 
 from diffusiontalker.data import Batch
 from diffusiontalker.diffusion import add_noise
-from diffusiontalker.losses import motion_velocity_loss, reconstruction_loss
+from diffusiontalker.losses import motion_velocity_loss, pair_contrast, prototype_contrast, reconstruction_loss
 from diffusiontalker.models import Talker, frame_mask
 from diffusiontalker.training.objectives.conditioning import (
     ConditioningConfig,
     Draws,
     Heard,
-    contrasts,
     draw,
     hear,
     personalize,
@@ -32,6 +31,10 @@ class TeacherObjectiveConfig(ConditioningConfig):
 
     kind: Literal["diffusion", "regression"] = "diffusion"
     """`diffusion`: the method. `regression`: the deterministic control of the same network."""
+    prototype_weight: float = 0.1
+    """Weight of the audio-to-prototype contrast (identity and emotion)."""
+    pair_weight: float = 0.05
+    """Weight of the contrast between two crops."""
 
 
 class TeacherObjective(nn.Module):
@@ -55,7 +58,7 @@ class TeacherObjective(nn.Module):
         heard = hear(talker, batch)
         personalized = personalize(talker, heard, speaker=batch.speaker, emotion=batch.emotion, draws=draws)
         losses = self._motion_losses(heard, personalized, batch, draws)
-        losses |= contrasts(talker, heard, batch, ranks=self.ranks)
+        losses |= self._contrasts(heard, batch)
         losses["loss"] = (
             losses["loss_motion"]
             + config.velocity_weight * losses["loss_velocity"]
@@ -95,3 +98,22 @@ class TeacherObjective(nn.Module):
             "loss_motion": reconstruction_loss(predicted, target, mask, count=count),
             "loss_velocity": motion_velocity_loss(predicted, target, mask, count=count),
         }
+
+    def _contrasts(self, heard: Heard, batch: Batch) -> dict[str, Tensor]:
+        """The personalizer's contrasts over the batches of all ranks: audio against prototypes, crop against crop."""
+        gather, prototypes = self.ranks.gather, self.talker.personalizer.prototypes()
+        prototype = pair = batch.motion.new_zeros(())
+        for own, reference, table, labels in zip(
+            heard.own, heard.reference, prototypes, (batch.speaker, batch.emotion), strict=True
+        ):
+            own, reference, labels = gather(own), gather(reference), gather(labels)
+            is_known = labels >= 0
+            if is_known.any():
+                prototype = prototype + prototype_contrast(own[is_known], table, labels[is_known])
+                prototype = prototype + prototype_contrast(reference[is_known], table, labels[is_known])
+            # Every rank gives every parameter a gradient, also where no label is known.
+            prototype = prototype + 0.0 * table.sum()
+            # A clip without a label is nobody else's: only its own crops are known to belong together.
+            nobody = -1 - torch.arange(len(labels), device=labels.device)
+            pair = pair + pair_contrast(own, reference, torch.where(is_known, labels, nobody))
+        return {"loss_prototype": prototype / 4.0, "loss_pair": pair / 2.0}
