@@ -141,8 +141,9 @@ def planned_networks(config: DistillJobConfig, *, num_steps: int) -> list[Plan]:
 
 
 def _plan(config: DistillJobConfig, name: str, seed: int, *, size: Size | None = None, **weights: float) -> Plan:
-    """A chain; `weights` differ from the objective of the job."""
+    """A chain, of others than the student to the deployed steps only; `weights` differ from the job's objective."""
     size = size or config.size
+    until = config.chain.until if name == STUDENT else config.deployed_steps
     return Plan(
         name=name,
         seed=seed,
@@ -150,7 +151,7 @@ def _plan(config: DistillJobConfig, name: str, seed: int, *, size: Size | None =
         training=dataclasses.replace(
             config.training, objective=dataclasses.replace(config.training.objective, **weights), seed=seed
         ),
-        chain=config.chain,
+        chain=dataclasses.replace(config.chain, until=until),
     )
 
 
@@ -162,8 +163,8 @@ def _control(config: DistillJobConfig, control: Control, seed: int, *, num_steps
     if control == "without_dynamics":
         return _plan(config, WITHOUT_DYNAMICS, seed, dynamics_weight=0.0)
     steps = config.chain.first_steps + config.chain.warm_up_steps
-    chain = dataclasses.replace(config.chain, warm_up_steps=0, first_steps=steps)
-    return dataclasses.replace(_plan(config, WITHOUT_ALIGNMENT, seed, feature_weight=0.0), chain=chain)
+    config = dataclasses.replace(config, chain=dataclasses.replace(config.chain, warm_up_steps=0, first_steps=steps))
+    return _plan(config, WITHOUT_ALIGNMENT, seed, feature_weight=0.0)
 
 
 def _taught_by_recordings(plan: Plan, *, num_steps: int) -> Plan:

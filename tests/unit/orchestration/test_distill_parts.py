@@ -48,6 +48,11 @@ def test_the_first_seed_of_everything_comes_before_the_other_seeds_of_the_studen
     assert len({plan.run_name for plan in networks()}) == len(names)
 
 
+def test_only_the_student_is_distilled_further_than_what_is_compared():
+    until = {plan.name: plan.chain.until for plan in networks() if plan.chain}
+    assert until == {"student": 1, "without L_pc": 2, "without L_dyn": 2, "without L_ae": 2, "small": 2}
+
+
 def test_each_control_differs_from_the_student_in_one_thing():
     plans = {plan.name: plan for plan in networks(seeds=[0])}
     student, direct = plans["student"], plans["direct"]
