@@ -99,7 +99,7 @@ def run_distill_job(config: DistillJobConfig, *, out: Path | None = None, resume
 def _trained(
     plan: Plan, config: DistillJobConfig, corpus: Corpus, folder: RunFolder, *, teacher: Bundle, teacher_path: Path
 ) -> list[tuple[str, Path]]:
-    """Names in the comparison and bundles: of a student also the one-step student of every chain."""
+    """Names in the comparison and bundles: of a student also the one of the fewest steps."""
     out = folder.network(plan.run_name)
     storage = config.orchestration.storage_uri or folder.training
     if plan.chain is None:

@@ -39,7 +39,7 @@ class DistillJobConfig:
     size: Size = "nano"
     """Network of the student: base (20.6 MB), small (5.4 MB), nano (3.3 MB), or custom for `training.talker`."""
     more_sizes: tuple[Size, ...] = ()
-    """Further sizes that are distilled with the first seed, to be compared."""
+    """Further sizes that are distilled with the first seed, as far as `deployed_steps`, to be compared."""
     precision: Literal["float32", "float16"] = "float16"
     """How the students' weights are stored; they always compute in float32."""
     deployed_steps: int = 2
@@ -54,8 +54,8 @@ class DistillJobConfig:
     """The student's chain runs once per seed; several show the spread."""
     controls: tuple[Control, ...] = ("direct", "without_enhancer", "without_dynamics", "without_alignment")
     """What the student is compared with: the same network trained on the corpus directly, for as many steps as the
-    chain; the student without the personalizer enhancer; without the dynamics loss; without feature alignment and
-    warm-up."""
+    student's whole chain; and, distilled as far as `deployed_steps`, the student without the personalizer enhancer;
+    without the dynamics loss; without feature alignment and warm-up."""
     control_seeds: tuple[int, ...] = (0,)
     """Each control is trained once per seed."""
     comparison: ComparisonConfig = dataclasses.field(default_factory=ComparisonConfig)
@@ -141,7 +141,7 @@ def planned_networks(config: DistillJobConfig, *, num_steps: int) -> list[Plan]:
 
 
 def _plan(config: DistillJobConfig, name: str, seed: int, *, size: Size | None = None, **weights: float) -> Plan:
-    """A chain, of others than the student to the deployed steps only; `weights` differ from the job's objective."""
+    """A chain; only the student's goes on beyond the deployed steps. `weights` differ from the job's objective."""
     size = size or config.size
     until = config.chain.until if name == STUDENT else config.deployed_steps
     return Plan(

@@ -15,6 +15,7 @@ from diffusiontalker.training.objectives import (
     DistillationObjective,
     DistillationObjectiveConfig,
     TeacherObjective,
+    hears_references,
 )
 from diffusiontalker.training.ranks import Ranks
 from diffusiontalker.training.speech_features import precompute_features, silence_features
@@ -76,7 +77,9 @@ def build_objective(talker: Talker, config: "TrainingConfig", *, ranks: Ranks) -
 
 
 def student_of(teacher: Talker, config: TalkerConfig) -> Talker:
-    """A fresh talker of another size with the labels, statistics and prototypes of its teacher; the latter stay so.
+    """A fresh talker of another size with its teacher's labels, statistics and prototypes.
+
+    No training changes the prototypes of speakers and emotions, so that they mean the same to teacher and student.
 
     Raises:
         ConfigError: when the embeddings differ in size, so that prototypes and voices could not be shared.
@@ -127,7 +130,7 @@ def window_source(config: "TrainingConfig", corpus: Corpus, talker: Talker, *, s
                 teacher.talker, clips, cache_path=_cache_path(config, teacher.digest[:16], corpus, split)
             )
             taught[SILENCE] = silence_features(teacher.talker, seconds=config.windows.seconds)
-        if split == "train" and not (config.talker.encoder.is_frozen or teacher.talker.config.encoder.is_frozen):
+        if split == "train" and hears_references(talker, teacher.talker):
             voice_range = config.objective.voice_range
     return WindowSource(
         clips,

@@ -64,7 +64,9 @@ def test_a_reference_in_another_voice_is_the_crop_played_at_another_speed():
     windows = WindowSource(
         [clip], speakers=[], emotions=[], config=WindowConfig(reference_seconds=0.5), augment=None, voice_range=1.5
     )
-    references = [windows.window(0, seed=seed).reference for seed in range(30)]
+    cut = [windows.window(0, seed=seed) for seed in range(30)]
+    references = [window.reference for window in cut]
+    assert all(abs(np.count_nonzero(np.diff(np.signbit(w.speech))) / len(w.speech) - 0.05) < 1e-3 for w in cut)
     lengths = {len(reference) for reference in references}
     assert 7_990 < min(lengths) <= max(lengths) < 8_010
     heard = [np.count_nonzero(np.diff(np.signbit(reference))) for reference in references]

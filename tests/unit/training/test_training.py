@@ -108,15 +108,9 @@ def test_ready_made_features_are_held_beyond_their_end_like_fresh_ones(corpus):
     assert mask.tolist() == [[True, True, True], [True, True, False]]
 
 
-def test_precomputed_features_equal_features_on_the_fly(corpus, tmp_path):
-    transformers = pytest.importorskip("transformers")
-    hubert = transformers.HubertConfig(
-        hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16, conv_dim=[8] * 7,
-        num_conv_pos_embeddings=4, num_conv_pos_embedding_groups=2,
-    )  # fmt: skip
-    transformers.AutoModel.from_config(hubert).save_pretrained(tmp_path / "hubert")
+def test_precomputed_features_equal_features_on_the_fly(corpus, tiny_hubert, tmp_path):
     raw = json.loads(json.dumps(tiny.TINY_TRAINING)) | {"num_steps": 3}
-    raw["talker"]["encoder"] = {"family": "hugging_face", "checkpoint": str(tmp_path / "hubert")}
+    raw["talker"]["encoder"] = {"family": "hugging_face", "checkpoint": str(tiny_hubert)}
     fresh = train(from_plain(TrainingConfig, raw), corpus)
     cached = raw | {"feature_cache": str(tmp_path / "cache")}
     first = train(from_plain(TrainingConfig, cached), corpus)

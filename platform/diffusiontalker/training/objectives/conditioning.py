@@ -15,7 +15,7 @@ from diffusiontalker.models import Talker
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class ConditioningConfig:
-    """How noise levels, speech and personalization are drawn."""
+    """How noise levels, speech and personalization are drawn, and what else objectives share."""
 
     noise_levels: int = 4
     """Noise levels per window and step, stratified over [0, 1]; the speech encoder runs once for all of them."""

@@ -54,8 +54,8 @@ class DistillationObjectiveConfig(ConditioningConfig):
     teacher_digest: str = ""
     """Digest the teacher's bundle must have; empty: not checked."""
     precompute: bool = True
-    """Compute the teacher's speech features once per clip instead of in every step; sound is then varied for the
-    student only, and not in speed."""
+    """Compute the teacher's speech features of the windows once per clip instead of in every step; their sound is then
+    varied for the student only, and not in speed."""
     student_steps: int = 8
     """Diffusion steps n of the student; its teacher takes 2n. 0: the encoder's warm-up, without any motion."""
     noise_levels: int = 2
@@ -65,9 +65,9 @@ class DistillationObjectiveConfig(ConditioningConfig):
     embedding_weight: float = 4.0
     """w_id: the student's identity and emotion embeddings against the teacher's."""
     voice_range: float = 1.6
-    """Reference crops are played up to so many times faster or slower, and both networks hear them in the voice that
-    makes: what a voice never recorded means is learnt from them. 1: as they are. No effect where either speech encoder
-    is pretrained, as its features are computed before."""
+    """Reference crops are played up to so many times faster or slower, for student and teacher alike, so that the
+    student learns voices that nobody recorded. 1: as recorded. Without effect where either speech encoder is
+    pretrained: its features are computed before."""
     enhancer_weight: float = 0.5
     """w_pc: the personalizer enhancer."""
     dynamics_weight: float = 8.0
@@ -85,6 +85,11 @@ class DistillationObjectiveConfig(ConditioningConfig):
             raise ValueError(f"student_steps is {self.student_steps}, expected 0 (warm-up) or more")
         if not 1.0 <= self.voice_range <= 2.0:
             raise ValueError(f"voice_range is {self.voice_range}, expected 1 (voices as they are) to 2")
+
+
+def hears_references(student: Talker, teacher: Talker) -> bool:
+    """Whether a teacher hears the student's reference crops in every step: a pretrained encoder would take too long."""
+    return not (student.config.encoder.is_frozen or teacher.config.encoder.is_frozen)
 
 
 class DistillationObjective(nn.Module):
@@ -161,18 +166,20 @@ class DistillationObjective(nn.Module):
         else:
             features, mask = teacher.hold_last(batch.taught, batch.taught_lengths)
         own = reference = teacher.personalizer.embed(features, mask)
-        if not (teacher.config.encoder.is_frozen or self.talker.config.encoder.is_frozen):
+        if hears_references(self.talker, teacher):
             reference = teacher.personalizer.embed(*listen(teacher, batch.reference, batch.reference_lengths))
         return Heard(features=features, mask=mask, own=own, reference=reference)
 
     def _alignment(self, heard: Heard, taught: Heard) -> dict[str, Tensor]:
         mask = heard.mask[..., None].to(heard.features.dtype)
-        pairs = zip(heard.own + heard.reference, taught.own + taught.reference, strict=True)
+        mine, its = heard.own, taught.own
+        if hears_references(self.talker, self.teacher):
+            mine, its = mine + heard.reference, its + taught.reference
         return {
             "loss_feature": feature_alignment_loss(
                 self.feature_projection(heard.features), taught.features, mask, count=self._count(mask)
             ),
-            "loss_embedding": torch.stack([embedding_alignment_loss(mine, other) for mine, other in pairs]).mean(),
+            "loss_embedding": torch.stack([*map(embedding_alignment_loss, mine, its)]).mean(),
         }
 
     def _motion_losses(self, heard: Heard, taught: Heard, batch: Batch) -> dict[str, Tensor]:
@@ -208,6 +215,7 @@ class DistillationObjective(nn.Module):
                 personalized, student, teacher, draws, self._style_labels(batch, draws, labels)
             )
         if self.config.truth_weight:
+            # Not in a swapped style; that `unknown` or a changed voice speaks is accepted, as lips hardly show it.
             has_truth = batch.is_recorded & (draws.swap[:, 0] >= self.config.swap_probability)
             known = mask * has_truth.to(mask.dtype).repeat_interleave(levels)[:, None, None]
             lips = self.lip_columns
