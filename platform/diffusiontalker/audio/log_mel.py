@@ -40,7 +40,8 @@ def log_mel(
     right = max(0, (frames - 1) * HOP_SAMPLES + WINDOW_SAMPLES - left - waveforms.shape[-1])
     padded = torch.nn.functional.pad(waveforms, (left, right))
     windows = padded.unfold(-1, WINDOW_SAMPLES, HOP_SAMPLES)[:, :frames]  # (batch, mels, window)
-    power = torch.fft.rfft(windows * window, n=_FFT_SIZE).abs().square()
+    spectrum = torch.fft.rfft(windows * window, n=_FFT_SIZE)
+    power = spectrum.real.square() + spectrum.imag.square()
     energy = power @ _filters(num_mels, waveforms.device)
     return (energy.clamp_min(_FLOOR).log() - _CENTRE) / _SPREAD
 

@@ -22,7 +22,8 @@ class Context:
 class ConvBlock(nn.Module):
     """`x + gate * Linear(GELU(Conv(mask * modulate(LayerNorm(x)))))`.
 
-    The condition (a vector per clip) scales and shifts the normalized input and gates the branch (FiLM / adaLN).
+    The condition (a vector per clip) scales and shifts the normalized input and gates the branch (FiLM / adaLN). The
+    convolution is one matrix product over its taps: channels stay last, and nothing is transposed.
     Source: Perez et al. 2018 (arXiv 1709.07871); Peebles & Xie 2023 (arXiv 2212.09748), section 3.2.
     """
 
@@ -32,8 +33,9 @@ class ConvBlock(nn.Module):
         super().__init__()
         reach = (kernel_size - 1) * dilation
         self.context = Context(left=reach, right=0) if is_causal else Context(left=reach - reach // 2, right=reach // 2)
+        self.offsets = tuple(range(0, reach + 1, dilation))
         self.norm = nn.LayerNorm(width, elementwise_affine=condition_dim == 0)
-        self.conv = nn.Conv1d(width, width, kernel_size, dilation=dilation)
+        self.conv = nn.Linear(kernel_size * width, width)
         self.out = nn.Linear(width, width)
         self.dropout = dropout
         self.modulation = nn.Linear(condition_dim, 3 * width) if condition_dim else None
@@ -52,9 +54,12 @@ class ConvBlock(nn.Module):
         if self.modulation is not None:
             assert condition is not None
             scale, shift, gate = self.modulation(condition)[:, None].chunk(3, dim=-1)
-            hidden = hidden * (1.0 + scale) + shift
-        hidden = F.pad((hidden * mask).transpose(1, 2), (self.context.left, self.context.right))
-        hidden = F.gelu(self.conv(hidden).transpose(1, 2))
+            hidden = torch.addcmul(shift, hidden, 1.0 + scale)
+        if torch.is_autocast_enabled(x.device.type):
+            hidden = hidden.to(torch.get_autocast_dtype(x.device.type))  # before it is copied once per tap
+        hidden = F.pad(hidden * mask.to(hidden.dtype), (0, 0, self.context.left, self.context.right))
+        taps = torch.cat([hidden[:, offset : offset + x.shape[1]] for offset in self.offsets], dim=-1)
+        hidden = F.gelu(self.conv(taps))
         if self.training and self.dropout:
             # One mask for all frames of a clip: no random number per frame to draw.
             hidden = hidden * F.dropout(hidden.new_ones(hidden.shape[0], 1, hidden.shape[2]), self.dropout)

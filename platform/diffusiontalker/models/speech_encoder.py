@@ -74,7 +74,7 @@ class LogMelEncoder(nn.Module):
     def __init__(self, config: SpeechEncoderConfig) -> None:
         super().__init__()
         self.feature_dim = config.width
-        self.fold = nn.Conv1d(NUM_MELS, config.width, 4, stride=2)
+        self.fold = nn.Linear(4 * NUM_MELS, config.width)
         self.blocks = conv_blocks(
             config.width,
             dilations=config.dilations,
@@ -95,7 +95,8 @@ class LogMelEncoder(nn.Module):
         lengths = (num_samples * SPEECH_FPS + timebase.SAMPLE_RATE_HZ - 1) // timebase.SAMPLE_RATE_HZ
         mask = frame_mask(lengths, mels.shape[1] // 2)[..., None].to(mels.dtype)
         mels = mels * mask.repeat_interleave(2, dim=1)
-        x = self.fold(nn.functional.pad(mels.transpose(1, 2), (1, 1))).transpose(1, 2)
+        # Four mel frames around every speech frame: its own two and one on either side.
+        x = self.fold(nn.functional.pad(mels, (0, 0, 1, 1)).unfold(1, 4, 2).flatten(2))
         for block in self.blocks:
             x = block(x, mask)
         return self.norm(x) * mask
