@@ -51,13 +51,13 @@ class DistillJobConfig:
     chain: ChainConfig = dataclasses.field(default_factory=ChainConfig)
     """How long each stage trains."""
     seeds: tuple[int, ...] = (0,)
-    """The student's chain runs once per seed; several show the spread."""
+    """The student's chain runs once per seed; several show the spread. All else is trained once, with the first."""
     controls: tuple[Control, ...] = ("direct", "without_enhancer", "without_dynamics", "without_alignment")
     """What the student is compared with: the same network trained on the corpus directly, for as many steps as the
     student's whole chain; and, distilled as far as `deployed_steps`, the student without the personalizer enhancer;
     without the dynamics loss; without feature alignment and warm-up."""
-    control_seeds: tuple[int, ...] = (0,)
-    """Each control is trained once per seed."""
+    repeated_controls: tuple[Control, ...] = ()
+    """Those of `controls` that are trained with every seed, as the student is: for differences that chance could make."""
     comparison: ComparisonConfig = dataclasses.field(default_factory=ComparisonConfig)
     """How students, teacher and controls are compared; which name plays which part is filled in."""
     evaluation: EvaluationConfig = dataclasses.field(default_factory=EvaluationConfig)
@@ -73,10 +73,13 @@ class DistillJobConfig:
         """Checks what would otherwise be noticed, or not, after hours."""
         if not self.name or Path(self.name).name != self.name:
             raise ValueError(f"name is '{self.name}', expected a folder name such as 'student'")
-        for field in ("seeds", "control_seeds", "more_sizes"):
+        for field in ("seeds", "more_sizes"):
             values = getattr(self, field)
             if len(values) != len({*values}) or (not values and field != "more_sizes"):
                 raise ValueError(f"{field} is {values}, expected different ones, at least one")
+        for control in self.repeated_controls:
+            if control not in self.controls:
+                raise ValueError(f"repeated_controls holds '{control}', expected some of controls {self.controls}")
         if self.size in self.more_sizes:
             raise ValueError(f"more_sizes holds '{self.size}', which is the student's size already")
         if not isinstance(self.training.objective, DistillationObjectiveConfig):
@@ -126,7 +129,7 @@ class Plan:
 
 
 def planned_networks(config: DistillJobConfig, *, num_steps: int) -> list[Plan]:
-    """Student, controls and other sizes with their first seed, in the order of importance; then the student's others.
+    """Student, controls and other sizes with the first seed, in the order of importance; then the repetitions.
 
     Args:
         config: the job.
@@ -134,10 +137,12 @@ def planned_networks(config: DistillJobConfig, *, num_steps: int) -> list[Plan]:
     """
     first, *others = config.seeds
     plans = [_plan(config, STUDENT, first)]
-    for seed in config.control_seeds:
-        plans += [_control(config, control, seed, num_steps=num_steps) for control in config.controls]
+    plans += [_control(config, control, first, num_steps=num_steps) for control in config.controls]
     plans += [_plan(config, size, first, size=size) for size in config.more_sizes]
-    return plans + [_plan(config, STUDENT, seed) for seed in others]
+    for seed in others:
+        plans.append(_plan(config, STUDENT, seed))
+        plans += [_control(config, control, seed, num_steps=num_steps) for control in config.repeated_controls]
+    return plans
 
 
 def _plan(config: DistillJobConfig, name: str, seed: int, *, size: Size | None = None, **weights: float) -> Plan:

@@ -26,7 +26,7 @@ from diffusiontalker.config import (
 
 _MAY_CHANGE = (
     *("orchestration", "evaluation", "comparison", "hello"),
-    *("seeds", "controls", "control_seeds", "more_sizes"),
+    *("seeds", "controls", "repeated_controls", "more_sizes"),
 )
 """Parts of a configuration that change nothing about what a run has made already."""
 

@@ -48,6 +48,14 @@ def test_the_first_seed_of_everything_comes_before_the_other_seeds_of_the_studen
     assert len({plan.run_name for plan in networks()}) == len(names)
 
 
+def test_controls_may_be_repeated_with_the_student():
+    plans = networks(seeds=[0, 1, 2], more_sizes=[], controls=["direct", "without_enhancer"],
+                     repeated_controls=["without_enhancer"])  # fmt: skip
+    assert [(plan.name, plan.seed) for plan in plans if plan.name != "direct"] == [
+        (name, seed) for seed in (0, 1, 2) for name in ("student", "without L_pc")
+    ]
+
+
 def test_only_the_student_is_distilled_further_than_what_is_compared():
     until = {plan.name: plan.chain.until for plan in networks() if plan.chain}
     assert until == {"student": 1, "without L_pc": 2, "without L_dyn": 2, "without L_ae": 2, "small": 2}
@@ -104,6 +112,7 @@ def test_direct_training_has_all_recordings_but_nothing_that_a_teacher_made_up(t
         ({"name": "a/b"}, "name is 'a/b'"),
         ({"seeds": [1, 1]}, "seeds"),
         ({"seeds": []}, "seeds"),
+        ({"controls": ["direct"], "repeated_controls": ["without_enhancer"]}, "repeated_controls holds"),
         ({"training": {"objective": {"kind": "diffusion"}}}, "expected 'distillation'"),
         ({"chain": {"first_steps": 0}}, "first_steps is 0"),
     ],
