@@ -57,7 +57,7 @@ class DistillJobConfig:
     student's whole chain; and, distilled as far as `deployed_steps`, the student without the personalizer enhancer;
     without the dynamics loss; without feature alignment and warm-up."""
     repeated_controls: tuple[Control, ...] = ()
-    """Those of `controls` that are trained with every seed, as the student is: for differences that chance could make."""
+    """Those of `controls` that are trained with every seed, as the student is, where chance could decide."""
     comparison: ComparisonConfig = dataclasses.field(default_factory=ComparisonConfig)
     """How students, teacher and controls are compared; which name plays which part is filled in."""
     evaluation: EvaluationConfig = dataclasses.field(default_factory=EvaluationConfig)
