@@ -16,6 +16,7 @@ from diffusiontalker.data.speech_folder import (
     cut_at_quiet,
 )
 from diffusiontalker.data.synthetic import EMOTIONS, SPEAKER_NAMES, SyntheticCorpusConfig, speak, synthesize_corpus
+from diffusiontalker.data.window_store import WindowStore, write_windows
 from diffusiontalker.data.windows import SILENCE, Window, WindowConfig, WindowSource
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "Window",
     "WindowConfig",
     "WindowSource",
+    "WindowStore",
     "channel_statistics",
     "collate",
     "cut_at_quiet",
@@ -49,4 +51,5 @@ __all__ = [
     "speak",
     "synthesize_corpus",
     "write_corpus",
+    "write_windows",
 ]

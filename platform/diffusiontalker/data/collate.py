@@ -9,6 +9,8 @@ frames      (batch,)  motion frames inside
 speaker, emotion   (batch,) indices, -1: unknown
 is_recorded (batch,) bool: the motion was recorded, not made up by a teacher
 seeds       (batch,)  one per window
+path        (batch, frames, states, channels) a teacher's ready-made way from clean to noise; None: it is asked anew
+taught_embeddings   (batch, 2, 2, embedding) a teacher's identity and emotion of window and reference; None likewise
 """
 
 import dataclasses
@@ -37,6 +39,8 @@ class Batch:
     emotion: Tensor
     is_recorded: Tensor
     seeds: Tensor
+    path: Tensor | None = None
+    taught_embeddings: Tensor | None = None
 
     def to(self, device: torch.device) -> "Batch":
         """The batch on another device; the seeds stay on the CPU."""
@@ -49,8 +53,9 @@ def collate(windows: Sequence[Window]) -> Batch:
     """Stacks windows of different lengths."""
     speech, lengths = _padded([window.speech for window in windows])
     reference, reference_lengths = _padded([window.reference for window in windows])
-    made = [window.taught for window in windows if window.taught is not None]
-    taught, taught_lengths = _padded(made) if made else (None, None)
+    taught, taught_lengths = _padded_if_made([window.taught for window in windows])
+    path, _ = _padded_if_made([window.path for window in windows])
+    embeddings, _ = _padded_if_made([window.taught_embeddings for window in windows])
     motion, frames = _padded([window.motion for window in windows])
     return Batch(
         speech=speech,
@@ -65,7 +70,14 @@ def collate(windows: Sequence[Window]) -> Batch:
         emotion=torch.tensor([window.emotion for window in windows]),
         is_recorded=torch.tensor([window.is_recorded for window in windows]),
         seeds=torch.tensor([window.seed for window in windows]),
+        path=path,
+        taught_embeddings=embeddings,
     )
+
+
+def _padded_if_made(arrays: Sequence[np.ndarray | None]) -> tuple[Tensor | None, Tensor | None]:
+    made = [array for array in arrays if array is not None]
+    return _padded(made) if made else (None, None)
 
 
 def _padded(arrays: Sequence[np.ndarray]) -> tuple[Tensor, Tensor]:

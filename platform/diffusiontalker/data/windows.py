@@ -60,6 +60,10 @@ class Window:
     """Whether the motion was recorded; False: a teacher made it up (pseudo-label)."""
     seed: int
     """Seed of the random choices that the objective makes for this example."""
+    path: np.ndarray | None = None
+    """(frames, states, channels) a teacher's way from clean (state 0) to noise, normalized; None: it is asked anew."""
+    taught_embeddings: np.ndarray | None = None
+    """(2, 2, embedding) a teacher's identity and emotion of the window and of the reference; None: it is asked anew."""
 
 
 class WindowSource:

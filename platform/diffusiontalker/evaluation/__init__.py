@@ -6,17 +6,20 @@ Every number stands beside its controls. Nothing here trains, and only `plots` k
 from diffusiontalker.evaluation.ablation import ablation_text
 from diffusiontalker.evaluation.comparison import ComparisonConfig, compare
 from diffusiontalker.evaluation.controls import MeanFace, Ridge, ShuffledAudio, Truth, standard_systems
+from diffusiontalker.evaluation.cost import Cost, cost_of
 from diffusiontalker.evaluation.latency import Latency, measure_rtf, measure_side_by_side
-from diffusiontalker.evaluation.measuring import EvaluationConfig
+from diffusiontalker.evaluation.measuring import EvaluationConfig, Stage, headline_figures
 from diffusiontalker.evaluation.protocol import DEFAULT_SPLITS, evaluate, rig_facts
 from diffusiontalker.evaluation.report import Report, results_table
 from diffusiontalker.evaluation.scoring import EvaluationError
+from diffusiontalker.evaluation.search_report import search_table, write_search_report
 from diffusiontalker.evaluation.systems import BundleSystem, System
 
 __all__ = [
     "DEFAULT_SPLITS",
     "BundleSystem",
     "ComparisonConfig",
+    "Cost",
     "EvaluationConfig",
     "EvaluationError",
     "Latency",
@@ -24,14 +27,19 @@ __all__ = [
     "Report",
     "Ridge",
     "ShuffledAudio",
+    "Stage",
     "System",
     "Truth",
     "ablation_text",
     "compare",
+    "cost_of",
     "evaluate",
+    "headline_figures",
     "measure_rtf",
     "measure_side_by_side",
     "results_table",
     "rig_facts",
+    "search_table",
     "standard_systems",
+    "write_search_report",
 ]

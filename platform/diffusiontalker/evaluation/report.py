@@ -1,15 +1,13 @@
 """The report: `report.json` for programs, one self-contained `report.html` for people, and its pictures as PNG."""
 
-import base64
 import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import jinja2
-
 from diffusiontalker.config import publish_directory
+from diffusiontalker.evaluation.pages import page_environment
 from diffusiontalker.evaluation.pictures import Picture
 
 FORMAT = "diffusiontalker-report"
@@ -146,19 +144,12 @@ def write_report(report: Report, pictures: Sequence[Picture]) -> Report:
 
 def render_html(report: Report, pictures: Sequence[Picture]) -> str:
     """The page, with every picture inside it."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("diffusiontalker.evaluation", "."),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    environment.filters["base64"] = lambda content: base64.b64encode(content).decode()
-    environment.filters["pretty"] = lambda plain: json.dumps(plain, indent=2, ensure_ascii=False)
     columns = _columns(report.content)
     tables = [_table(group, columns) for group in report.content["groups"]]
-    return environment.get_template("report.html").render(
-        content=report.content, pictures=pictures, columns=columns, tables=tables
+    return (
+        page_environment()
+        .get_template("report.html")
+        .render(content=report.content, pictures=pictures, columns=columns, tables=tables)
     )
 
 

@@ -10,6 +10,8 @@ from diffusiontalker.orchestration.hello import HelloConfig
 from diffusiontalker.orchestration.job import run_job
 from diffusiontalker.orchestration.main_job import MainJobConfig, run_main_job
 from diffusiontalker.orchestration.run_folder import RunFolder
+from diffusiontalker.orchestration.search_job import run_search_job
+from diffusiontalker.orchestration.search_plan import SearchJobConfig
 from diffusiontalker.orchestration.train import OrchestrationConfig, train_on_ray
 
 __all__ = [
@@ -21,6 +23,7 @@ __all__ = [
     "MainJobConfig",
     "OrchestrationConfig",
     "RunFolder",
+    "SearchJobConfig",
     "absolute_uri",
     "chain_stages",
     "distill",
@@ -30,5 +33,6 @@ __all__ = [
     "run_evaluate_job",
     "run_job",
     "run_main_job",
+    "run_search_job",
     "train_on_ray",
 ]

@@ -78,6 +78,11 @@ class RunFolder:
         return self.networks / name
 
     @property
+    def paths(self) -> Path:
+        """A teacher's paths, shared by the trials of a search: a store of windows per split."""
+        return self.root / "paths"
+
+    @property
     def metrics(self) -> Path:
         """Training figures, one JSON object a line; `tensorboard/` stands beside it."""
         return self.root / "metrics.jsonl"

@@ -5,7 +5,6 @@ What is learnt, and how, is entirely `diffusiontalker.training`'s; this module o
 
 import contextlib
 import dataclasses
-import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -19,7 +18,7 @@ import torch
 from diffusiontalker.config import ConfigError, from_plain, to_plain
 from diffusiontalker.data import Corpus
 from diffusiontalker.models import Talker
-from diffusiontalker.orchestration.cluster import absolute_uri, ray_cluster
+from diffusiontalker.orchestration.cluster import absolute_uri, environment, ray_cluster
 from diffusiontalker.orchestration.progress import QueueTelemetry, Span, TrainingMonitor
 from diffusiontalker.training import (
     FileTelemetry,
@@ -31,8 +30,6 @@ from diffusiontalker.training import (
     run_digest,
     train,
 )
-
-_HEALTH_CHECK_VARIABLE = "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -118,7 +115,9 @@ def train_on_ray(
             scaling_config=scaling_config(orchestration),
             run_config=run_config(orchestration, run_name=run_name, storage_uri=storage_uri),
         )
-        with _health_checks_every(orchestration.health_check_interval_s), _own_interrupt_handler():
+        # Read by Ray Train from the environment of the process that calls `fit`.
+        interval = {"RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": str(orchestration.health_check_interval_s)}
+        with environment(interval), _own_interrupt_handler():
             result = trainer.fit()
         return _trained_talker(result.checkpoint, training, corpus)
 
@@ -186,20 +185,6 @@ def _trained_talker(checkpoint: ray.train.Checkpoint | None, training: TrainingC
     talker = build_talker(training, corpus)
     talker.load_state_dict(state.ema)
     return talker.eval().requires_grad_(False)
-
-
-@contextlib.contextmanager
-def _health_checks_every(seconds: float) -> Iterator[None]:
-    """Ray Train reads the interval from the environment of the process that calls `fit`."""
-    before = os.environ.get(_HEALTH_CHECK_VARIABLE)
-    os.environ[_HEALTH_CHECK_VARIABLE] = str(seconds)
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[_HEALTH_CHECK_VARIABLE]
-        else:
-            os.environ[_HEALTH_CHECK_VARIABLE] = before
 
 
 @contextlib.contextmanager

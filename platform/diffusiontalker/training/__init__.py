@@ -13,6 +13,7 @@ from diffusiontalker.training.objectives import (
 from diffusiontalker.training.optim import OptimizerConfig, build_optimizer, learning_rate, update_ema
 from diffusiontalker.training.ranks import Ranks
 from diffusiontalker.training.speech_features import clip_features, precompute_features
+from diffusiontalker.training.teacher_paths import record_teacher_paths
 from diffusiontalker.training.telemetry import FileTelemetry, NoTelemetry, Telemetry
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "learning_rate",
     "load_state",
     "precompute_features",
+    "record_teacher_paths",
     "require_fitting",
     "run_digest",
     "save_state",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from diffusiontalker.config import ConfigError, config_digest
-from diffusiontalker.data import SILENCE, Clip, Corpus, WindowSource, channel_statistics
+from diffusiontalker.data import SILENCE, Clip, Corpus, WindowSource, WindowStore, channel_statistics
 from diffusiontalker.inference import Bundle, load_bundle
 from diffusiontalker.models import Talker, TalkerConfig
 from diffusiontalker.training.objectives import (
@@ -106,8 +106,15 @@ def student_of(teacher: Talker, config: TalkerConfig) -> Talker:
     return student
 
 
-def window_source(config: "TrainingConfig", corpus: Corpus, talker: Talker, *, split: str) -> WindowSource:
-    """The windows of a split; augmented for training only, from ready-made features when the encoder is frozen."""
+def window_source(
+    config: "TrainingConfig", corpus: Corpus, talker: Talker, *, split: str
+) -> WindowSource | WindowStore:
+    """The windows of a split; augmented for training only, from ready-made features when the encoder is frozen.
+
+    With `objective.paths` they are ready-made altogether.
+    """
+    if isinstance(config.objective, DistillationObjectiveConfig) and config.objective.paths:
+        return WindowStore(Path(config.objective.paths) / split)
     clips = corpus.load(split)
     pseudo_labelled = {clip.clip_id for clip in clips if corpus.info.is_pseudo_labelled}
     for uri in config.extra_corpora if split == "train" else ():

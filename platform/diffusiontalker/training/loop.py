@@ -7,13 +7,11 @@ counters, so resuming equals never having stopped. Only dropout masks depend on 
 import contextlib
 import copy
 import dataclasses
-import functools
 import logging
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
@@ -22,13 +20,14 @@ from torch.nn.parallel import DistributedDataParallel
 
 from diffusiontalker.audio import AugmentConfig
 from diffusiontalker.config import config_digest
-from diffusiontalker.data import Batch, Corpus, WindowConfig, WindowSource, collate
+from diffusiontalker.data import Batch, Corpus, WindowConfig, WindowSource, WindowStore, collate
 from diffusiontalker.inference import load_bundle
 from diffusiontalker.models import Talker, TalkerConfig
 from diffusiontalker.training.build import Objective, build_objective, build_talker, window_source
 from diffusiontalker.training.checkpoint import TrainingState, load_state, restore, save_state
 from diffusiontalker.training.objectives import DistillationObjectiveConfig, TeacherObjectiveConfig
 from diffusiontalker.training.optim import OptimizerConfig, build_optimizer, learning_rate, update_ema
+from diffusiontalker.training.precision import TrainingPrecision, autocast
 from diffusiontalker.training.ranks import Ranks
 from diffusiontalker.training.telemetry import NoTelemetry, Telemetry
 
@@ -68,7 +67,7 @@ class TrainingConfig:
     """Steps between lines of telemetry."""
     feature_cache: str | None = None
     """Folder that keeps a frozen encoder's features between runs; None: computed anew at each start."""
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    precision: TrainingPrecision = "auto"
     """Arithmetic of the forward pass; auto: bfloat16 autocast where the hardware has it (GPUs, recent CPUs)."""
     seed: int = 0
     """Seed of weights, windows and noise."""
@@ -141,7 +140,7 @@ def train(
         batch = training_batch(source, config, step=step, ranks=ranks).to(device)
         step_started = time.perf_counter()
         rate = learning_rate(step, num_steps=config.num_steps, config=config.optimizer)
-        torch.manual_seed(_mixed(config.seed, step, ranks.rank))  # dropout
+        torch.manual_seed(mixed(config.seed, step, ranks.rank))  # dropout
         losses, gradient_norm = _optimize(module, optimizer, batch, rate=rate, config=config)
         update_ema(average, talker, step=step, decay=config.optimizer.ema_decay)
         done = step + 1
@@ -185,27 +184,27 @@ def run_digest(config: TrainingConfig, corpus: Corpus) -> str:
     return f"{config_digest(by_content)}-{corpus.info.digest[:16]}"
 
 
-def training_batch(source: WindowSource, config: TrainingConfig, *, step: int, ranks: Ranks) -> Batch:
+def training_batch(source: WindowSource | WindowStore, config: TrainingConfig, *, step: int, ranks: Ranks) -> Batch:
     """This rank's share of the batch of a step: position p of the endless stream of shuffled epochs."""
     share = config.batch_size // ranks.world_size
     first = step * config.batch_size + ranks.rank * share
     windows = []
     for position in range(first, first + share):
         epoch, place = divmod(position, len(source))
-        index = _epoch_order(len(source), _mixed(config.seed, epoch, 1))[place]
-        windows.append(source.window(int(index), seed=_mixed(config.seed, position, 2)))
+        index = _epoch_order(len(source), mixed(config.seed, epoch, 1))[place]
+        windows.append(source.window(int(index), seed=mixed(config.seed, position, 2)))
     return collate(windows)
 
 
 @torch.no_grad()
 def validate(
-    objective: Objective, source: WindowSource, config: TrainingConfig, *, device: torch.device
+    objective: Objective, source: WindowSource | WindowStore, config: TrainingConfig, *, device: torch.device
 ) -> dict[str, float]:
     """Losses of the averaged weights on fixed windows with fixed noise; the same on every rank."""
     totals: dict[str, float] = {}
     for first in range(0, len(source), config.batch_size):
         indices = range(first, min(first + config.batch_size, len(source)))
-        batch = collate([source.window(index, seed=_mixed(0, index, 3)) for index in indices])
+        batch = collate([source.window(index, seed=mixed(0, index, 3)) for index in indices])
         for name, value in objective(batch.to(device)).items():
             totals[name] = totals.get(name, 0.0) + float(value) * len(indices) / len(source)
     return {f"validation/{name}": value for name, value in totals.items()}
@@ -217,10 +216,7 @@ def _optimize(
     """One optimizer step in the configured precision."""
     for group in optimizer.param_groups:
         group["lr"] = rate
-    device_type = batch.motion.device.type
-    is_native = device_type == "cuda" or _cpu_has_bfloat16()
-    use_bfloat16 = config.precision == "bfloat16" or (config.precision == "auto" and is_native)
-    with torch.autocast(device_type, dtype=torch.bfloat16, enabled=use_bfloat16):
+    with autocast(config.precision, batch.motion.device):
         losses = module(batch)
     optimizer.zero_grad(set_to_none=True)
     losses["loss"].backward()
@@ -262,16 +258,6 @@ def _epoch_order(length: int, seed: int) -> np.ndarray:
     return _ORDERS[key]
 
 
-@functools.cache
-def _cpu_has_bfloat16() -> bool:
-    """Whether the CPU multiplies bfloat16 in hardware; without that it is slower than float32."""
-    try:
-        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8").split()
-    except OSError:
-        return False
-    return not {"avx512_bf16", "amx_bf16", "bf16"}.isdisjoint(flags)
-
-
-def _mixed(*numbers: int) -> int:
+def mixed(*numbers: int) -> int:
     """One 62-bit seed from several numbers."""
     return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> np.uint64(2))

@@ -53,6 +53,9 @@ class DistillationObjectiveConfig(ConditioningConfig):
     """Folder of the teacher's bundle; every worker must see it."""
     teacher_digest: str = ""
     """Digest the teacher's bundle must have; empty: not checked."""
+    paths: str = ""
+    """Folder of ready-made windows with the teacher's own way from noise to motion (`training.teacher_paths`); every
+    worker must see it. Empty: windows are cut from the corpus, and the teacher is asked in every step."""
     precompute: bool = True
     """Compute the teacher's speech features of the windows once per clip instead of in every step; their sound is then
     varied for the student only, and not in speed."""
@@ -85,6 +88,11 @@ class DistillationObjectiveConfig(ConditioningConfig):
             raise ValueError(f"student_steps is {self.student_steps}, expected 0 (warm-up) or more")
         if not 1.0 <= self.voice_range <= 2.0:
             raise ValueError(f"voice_range is {self.voice_range}, expected 1 (voices as they are) to 2")
+        if self.paths and self.condition_dropout:
+            raise ValueError(
+                f"condition_dropout is {self.condition_dropout:g}, but the teacher went every path with its condition; "
+                "set it to 0"
+            )
 
 
 def hears_references(student: Talker, teacher: Talker) -> bool:
@@ -141,7 +149,7 @@ class DistillationObjective(nn.Module):
         """`loss` (to be minimized; its gradient averaged over ranks is that of the whole batch) and its parts."""
         config = self.config
         with torch.no_grad():
-            taught = self._hear_as_teacher(batch)
+            taught = self.hear_as_teacher(batch)
         heard = hear(self.talker, batch)
         losses = self._alignment(heard, taught)
         if config.student_steps:
@@ -158,13 +166,16 @@ class DistillationObjective(nn.Module):
         losses["loss"] = torch.stack([weights[name] * loss for name, loss in losses.items()]).sum()
         return losses
 
-    def _hear_as_teacher(self, batch: Batch) -> Heard:
-        """What the teacher makes of the sound of a batch; of the windows ready-made where the batch holds it."""
+    def hear_as_teacher(self, batch: Batch) -> Heard:
+        """What the teacher makes of the sound of a batch; ready-made where the batch holds it."""
         teacher = self.teacher
         if batch.taught is None or batch.taught_lengths is None:
             features, mask = listen(teacher, batch.speech, batch.lengths)
         else:
             features, mask = teacher.hold_last(batch.taught, batch.taught_lengths)
+        if batch.taught_embeddings is not None:
+            own, reference = ((pair[:, 0], pair[:, 1]) for pair in batch.taught_embeddings.unbind(dim=1))
+            return Heard(features=features, mask=mask, own=own, reference=reference)
         own = reference = teacher.personalizer.embed(features, mask)
         if hears_references(self.talker, teacher):
             reference = teacher.personalizer.embed(*listen(teacher, batch.reference, batch.reference_lengths))
@@ -192,11 +203,14 @@ class DistillationObjective(nn.Module):
         clean = self.talker.statistics.normalize(batch.motion).repeat_interleave(levels, dim=0)
         mask = frame_mask(batch.frames, frames)[..., None].to(clean.dtype).repeat_interleave(levels, dim=0)
         time = draws.time.flatten()
-        noisy = add_noise(clean, draws.noise.flatten(0, 1), time) * mask
-        with torch.no_grad():
-            style = personalize(self.teacher, taught, speaker=speaker, emotion=emotion, draws=draws)
-            condition = self._condition(self.teacher, taught, style, draws, frames=frames)
-            target = self._two_teacher_steps(noisy, time, condition, mask)
+        if batch.path is None:
+            noisy = add_noise(clean, draws.noise.flatten(0, 1), time) * mask
+            with torch.no_grad():
+                style = personalize(self.teacher, taught, speaker=speaker, emotion=emotion, draws=draws)
+                condition = self._condition(self.teacher, taught, style, draws, frames=frames)
+                target = self._two_teacher_steps(noisy, time, condition, mask)
+        else:
+            noisy, target = self._on_path(batch.path.repeat_interleave(levels, dim=0), time)
         predicted = self.talker.predict_clean(
             noisy, time, *self._condition(self.talker, heard, personalized, draws, frames=frames), mask
         ).float()
@@ -264,6 +278,18 @@ class DistillationObjective(nn.Module):
         second = self.teacher.predict_clean(halfway, middle, *condition, mask).float()
         landed = ddim_step(halfway, second, middle, landing)
         return progressive_target(noisy, landed, time, landing)
+
+    def _on_path(self, path: Tensor, time: Tensor) -> tuple[Tensor, Tensor]:
+        """Where the teacher was at these times, and the clean motion that leads to where it was one step later.
+
+        Source: learning from a sampler's whole path, Luhman & Luhman 2021 (arXiv 2101.02388), here step by step.
+        """
+        stride, rest = divmod(path.shape[2] - 1, self.config.student_steps)
+        assert not rest, f"a path of {path.shape[2] - 1} steps cannot be taken in {self.config.student_steps}"
+        state = (time * (path.shape[2] - 1)).round().long()
+        rows = torch.arange(len(path), device=path.device)
+        noisy, landed = path[rows, :, state], path[rows, :, state - stride]
+        return noisy, progressive_target(noisy, landed, time, (time - 1.0 / self.config.student_steps).clamp_min(0.0))
 
     def _enhancer(
         self,

@@ -1,0 +1,115 @@
+"""A teacher's own ways from noise to motion, taken once and kept in files, for many students to learn from.
+
+What students of any size need of their teacher is the same: its speech features, its embeddings, and where it stands
+after every few of its steps. A search trains many students; asking the teacher in each step of each of them would be
+most of the work.
+"""
+
+import dataclasses
+import itertools
+import logging
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from diffusiontalker.config import ConfigError
+from diffusiontalker.data import Batch, Corpus, Window, WindowSource, collate, write_windows
+from diffusiontalker.diffusion import ddim_step, time_grid
+from diffusiontalker.inference import load_bundle
+from diffusiontalker.models import frame_mask
+from diffusiontalker.training.build import build_objective, require_fitting, window_source
+from diffusiontalker.training.loop import TrainingConfig, mixed
+from diffusiontalker.training.objectives import DistillationObjective, DistillationObjectiveConfig
+from diffusiontalker.training.objectives.conditioning import Heard, personalize
+from diffusiontalker.training.precision import autocast
+from diffusiontalker.training.ranks import Ranks
+
+_LOG = logging.getLogger(__name__)
+
+_SPLITS = ("train", "validation")
+_LINE_SECONDS = 5.0
+
+
+def record_teacher_paths(config: TrainingConfig, corpus: Corpus, folder: Path, *, states: int, per_clip: int) -> None:
+    """Takes a teacher's paths on windows of a corpus; a split that `folder` holds already is left as it is.
+
+    Args:
+        config: windows, augmentation, seed and batch, and a distillation objective that names the teacher; the
+            student's network and the optimizer do not matter.
+        corpus: its `train` and `validation` splits are used.
+        folder: gets a `WindowStore` per split, for `objective.paths`.
+        states: steps that a path is kept in, the most that a student may take; a divisor of the teacher's own.
+        per_clip: windows drawn from every training clip; a validation clip has one.
+
+    Raises:
+        ConfigError: when `states` does not divide the teacher's steps, or the corpus does not fit the teacher.
+    """
+    assert isinstance(config.objective, DistillationObjectiveConfig)
+    bundle = load_bundle(config.objective.teacher)
+    if bundle.sampling.num_steps % states:
+        raise ConfigError(
+            f"the teacher takes {bundle.sampling.num_steps} diffusion steps, which a student of {states} steps cannot "
+            f"follow; choose a divisor of {bundle.sampling.num_steps}"
+        )
+    require_fitting(corpus, bundle.talker)
+    objective_config = dataclasses.replace(config.objective, condition_dropout=0.0, student_steps=states, paths="")
+    config = dataclasses.replace(config, talker=bundle.talker.config, objective=objective_config)
+    objective = build_objective(bundle.talker, config, ranks=Ranks()).eval()
+    assert isinstance(objective, DistillationObjective)
+    for split in _SPLITS:
+        if split in corpus.info.splits and not (folder / split).exists():
+            source = window_source(config, corpus, bundle.talker, split=split)
+            assert isinstance(source, WindowSource)
+            rounds = per_clip if split == "train" else 1
+            walk = _walked(source, objective, config, num_steps=bundle.sampling.num_steps, rounds=rounds)
+            write_windows(folder / split, _told(walk, split=split, total=rounds * len(source)))
+
+
+def _walked(
+    source: WindowSource, objective: DistillationObjective, config: TrainingConfig, *, num_steps: int, rounds: int
+) -> Iterator[Window]:
+    """Windows with what the teacher makes of them."""
+    drawn = itertools.product(range(rounds), range(len(source)))
+    while numbers := list(itertools.islice(drawn, config.batch_size)):
+        windows = [source.window(index, seed=mixed(config.seed, number, index, 4)) for number, index in numbers]
+        batch = collate(windows)
+        with torch.no_grad(), autocast(config.precision, batch.motion.device):
+            heard = objective.hear_as_teacher(batch)
+            path = _path(objective, heard, batch, num_steps=num_steps)
+        embeddings = torch.stack([torch.stack(pair, dim=1) for pair in (heard.own, heard.reference)], dim=1)
+        for window, states, own in zip(windows, path, embeddings, strict=True):
+            yield dataclasses.replace(
+                window, path=states[: len(window.motion)].numpy(), taught_embeddings=own.float().numpy()
+            )
+
+
+def _path(objective: DistillationObjective, heard: Heard, batch: Batch, *, num_steps: int) -> Tensor:
+    """(batch, frames, states, channels) normalized, from clean motion (state 0) back to the noise it began as."""
+    teacher, every = objective.teacher, num_steps // objective.config.student_steps
+    draws, (speaker, emotion) = objective.draw(batch)
+    style = personalize(teacher, heard, speaker=speaker, emotion=emotion, draws=draws)
+    frames = batch.motion.shape[1]
+    features = teacher.to_motion_rate(heard.features, frames=frames)
+    mask = frame_mask(batch.frames, frames)[..., None].to(batch.motion.dtype)
+    noisy = draws.noise[:, -1] * mask
+    states = [noisy]
+    for step, (now, then) in enumerate(itertools.pairwise(time_grid(num_steps)), start=1):
+        here, there = (noisy.new_full((len(noisy),), value) for value in (now, then))
+        clean = teacher.predict_clean(noisy, here, features, style, mask).float()
+        noisy = ddim_step(noisy, clean, here, there) * mask
+        if step % every == 0:
+            states.append(noisy)
+    return torch.stack(states[::-1], dim=2)
+
+
+def _told(windows: Iterator[Window], *, split: str, total: int) -> Iterator[Window]:
+    """Logs a line every few seconds."""
+    said_s = time.monotonic()
+    for number, window in enumerate(windows, start=1):
+        yield window
+        if number == total or time.monotonic() - said_s >= _LINE_SECONDS:
+            said_s = time.monotonic()
+            _LOG.info("teacher's paths, split %s: window %d of %d", split, number, total)

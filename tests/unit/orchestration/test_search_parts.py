@@ -1,0 +1,232 @@
+import dataclasses
+import itertools
+from pathlib import Path
+
+import pytest
+import tiny
+from ray.tune.experiment import Trial
+from ray.tune.schedulers import TrialScheduler
+from ray.tune.search import Searcher
+
+from diffusiontalker.config import ConfigError, from_plain, load_config
+from diffusiontalker.inference import Bundle, SamplingConfig
+from diffusiontalker.orchestration import SearchJobConfig
+from diffusiontalker.orchestration.candidates import Candidates
+from diffusiontalker.orchestration.search_results import _checks, _chosen, _importances
+from diffusiontalker.orchestration.search_space import Range, SearchSpace
+from diffusiontalker.orchestration.searching import ParetoHalving, StudentSearch
+from diffusiontalker.training import TrainingConfig, build_talker
+
+SPACE = {
+    "talker.encoder.width": [8, 16],
+    "talker.denoiser.dilations": [[1], [1, 2]],
+    "objective.student_steps": [1, 2],
+}
+TRAINING = tiny.TINY_TRAINING | {
+    "objective": {"kind": "distillation", "condition_dropout": 0.0}, "num_steps": 8, "batch_size": 4,
+}  # fmt: skip
+
+
+def search(**changes) -> SearchJobConfig:
+    return from_plain(SearchJobConfig, {"space": SPACE, "training": TRAINING, "presets": []} | changes)
+
+
+def base() -> TrainingConfig:
+    return from_plain(TrainingConfig, TRAINING)
+
+
+@pytest.fixture(scope="module")
+def teacher(tmp_path_factory) -> Bundle:
+    corpus = tiny.tiny_corpus(tmp_path_factory.mktemp("corpora") / "tiny")
+    return Bundle(talker=build_talker(tiny.tiny_training(), corpus).eval(), sampling=SamplingConfig(num_steps=4))
+
+
+def suggestions(config: SearchJobConfig, teacher: Bundle, *, most: int = 50) -> list[dict]:
+    searcher = StudentSearch(config, Candidates(config, teacher))
+    found = []
+    for number in range(most):
+        suggestion = searcher.suggest(str(number))
+        if suggestion == Searcher.FINISHED:
+            break
+        assert isinstance(suggestion, dict)
+        found.append(suggestion)
+        figures = {"lve_m2": 1.0, "file_bytes": suggestion["cost"]["file_bytes"], "rtf": suggestion["cost"]["rtf"]}
+        searcher.on_trial_complete(str(number), figures)
+    return found
+
+
+def test_a_point_changes_what_its_keys_name_and_nothing_else():
+    space = SearchSpace(
+        {"talker.encoder.width": (8, 24), "optimizer.learning_rate": Range(low=1e-3, high=2e-3)}, base()
+    )
+    changed = space.config_of({"talker.encoder.width": 24, "optimizer.learning_rate": 1.5e-3})
+    assert (changed.talker.encoder.width, changed.optimizer.learning_rate) == (24, 1.5e-3)
+    assert dataclasses.replace(changed, talker=base().talker, optimizer=base().optimizer) == base()
+
+
+def test_lists_travel_to_optuna_and_back():
+    space = SearchSpace({"talker.denoiser.dilations": ((1,), (1, 2)), "talker.encoder.width": (8, 16)}, base())
+    point = {"talker.denoiser.dilations": [1, 2], "talker.encoder.width": 8}
+    labels = space.labels_of(point)
+    assert labels["talker.denoiser.dilations"] in space.distributions()["talker.denoiser.dilations"].choices
+    assert space.point_of(labels) == point
+    assert space.smallest() == {"talker.denoiser.dilations": (1,), "talker.encoder.width": 8}
+
+
+@pytest.mark.parametrize(
+    ("space", "message"),
+    [
+        ({}, "space is empty"),
+        ({"talker.encoder.witdh": [8]}, "perhaps you meant 'talker.encoder.width'"),
+        ({"objective.noise_levels": [1]}, "'objective.noise_levels', which a search cannot vary"),
+        ({"talker.encoder.width": []}, "space.talker.encoder.width is empty"),
+        ({"talker.encoder.width": [2]}, "width 2"),
+        ({"talker.encoder.width": {"low": 8, "high": 9}}, "talker.encoder.width"),
+    ],
+)
+def test_a_space_that_is_none_is_refused(space, message, teacher):
+    with pytest.raises(ConfigError, match=message):
+        Candidates(search(space=space), teacher)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"name": "a/b"}, "name is 'a/b'"),
+        ({"num_trials": 0}, "num_trials is 0"),
+        ({"presets": ["nano", "nano"]}, "presets"),
+        ({"training": {"objective": {"kind": "diffusion"}}}, "expected 'distillation'"),
+        ({"training": {"objective": {"kind": "distillation"}}}, "condition_dropout is 0.1"),
+        ({"space": {"optimizer.learning_rate": {"low": 2, "high": 1}}}, "low is 2, high is 1"),
+        ({"trial": {"halving_factor": 1}}, "halving_factor is 1"),
+        ({"budget": {"max_megabytes": -1}}, "max_megabytes is -1"),
+    ],
+)
+def test_a_config_that_cannot_run_says_why(changes, message):
+    with pytest.raises(ConfigError, match=message):
+        search(**changes)
+
+
+def test_a_budget_nothing_meets_names_the_smallest_student(teacher):
+    smallest = Candidates(search(), teacher).at({"talker.encoder.width": 8, "talker.denoiser.dilations": [1],
+                                                 "objective.student_steps": 1})  # fmt: skip
+    with pytest.raises(ConfigError, match=rf"takes {smallest.cost.file_bytes / 1e6:.2f} MB \(budget.max_megabytes is"):
+        Candidates(search(budget={"max_megabytes": 1e-4}), teacher)
+    with pytest.raises(ConfigError, match="ms per second of audio"):
+        Candidates(search(budget={"max_ms_per_s": 1e-6}), teacher)
+
+
+def test_nothing_beyond_the_budget_is_tried_and_nothing_twice(teacher):
+    everything = suggestions(search(), teacher)
+    sizes = [one["cost"]["file_bytes"] for one in everything]
+    assert len(everything) == 2 * 2 * 2
+    assert len({str(one["point"]) for one in everything}) == len(everything)
+    limit = sorted(sizes)[len(sizes) // 2]
+    fitting = suggestions(search(budget={"max_megabytes": limit / 1e6}), teacher)
+    assert sorted(one["cost"]["file_bytes"] for one in fitting) == sorted(size for size in sizes if size <= limit)
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "random", "grid"])
+def test_every_sampler_begins_with_the_presets(teacher, sampler):
+    teacher = dataclasses.replace(teacher, talker=wide(teacher), digest="", file_bytes=0)
+    found = suggestions(search(presets=["nano"], sampler=sampler, training=WIDE), teacher, most=4)
+    assert [one["name"] for one in found[:1]] == ["nano (preset), 2 steps"]
+    assert all(one["point"] for one in found[1:])
+
+
+WIDE = TRAINING | {"talker": TRAINING["talker"] | {"personalizer": {"embedding_dim": 128, "personalized_dim": 8,
+                                                                    "hidden_dim": 8, "num_heads": 2}}}  # fmt: skip
+
+
+def wide(teacher: Bundle):
+    """A teacher whose embeddings have the presets' size."""
+    talker = teacher.talker
+    config = from_plain(TrainingConfig, tiny.TINY_TRAINING | {"talker": WIDE["talker"]}).talker
+    return type(talker)(
+        config, speakers=talker.speakers, emotions=talker.emotions, channel_names=talker.channel_names,
+        motion_fps=talker.motion_fps,
+    ).eval()  # fmt: skip
+
+
+def test_a_search_survives_being_stored(teacher, tmp_path):
+    config = search(sampler="grid")
+    searcher = StudentSearch(config, Candidates(config, teacher))
+    first = searcher.suggest("a")
+    searcher.save(str(tmp_path / "state"))
+    again = StudentSearch(config, Candidates(config, teacher))
+    again.restore(str(tmp_path / "state"))
+    assert again.suggest("b")["point"] != first["point"]
+
+
+def measured(scheduler: ParetoHalving, name: str, *, lve: float, size: float, step: int = 4) -> str:
+    result = {"step": step, "lve_m2": lve, "file_bytes": size, "rtf": size}
+    return scheduler.on_trial_result(None, Trial("unregistered", trial_id=name, stub=True), result)
+
+
+def test_a_dominated_trial_is_stopped_once_enough_were_measured():
+    scheduler = ParetoHalving(halving_factor=3)
+    assert measured(scheduler, "small", lve=3.0, size=1.0) == TrialScheduler.CONTINUE
+    assert measured(scheduler, "large", lve=1.0, size=3.0) == TrialScheduler.CONTINUE
+    assert measured(scheduler, "worse than both", lve=4.0, size=4.0) == TrialScheduler.STOP
+
+
+def test_the_best_of_its_size_goes_on_however_large_its_error():
+    scheduler = ParetoHalving(halving_factor=2)
+    for number in range(6):
+        assert measured(scheduler, str(number), lve=10.0 - number, size=1.0 + number) == TrialScheduler.CONTINUE
+
+
+def test_trials_are_compared_after_as_many_steps():
+    scheduler = ParetoHalving(halving_factor=2)
+    measured(scheduler, "a", lve=1.0, size=1.0, step=8)
+    assert measured(scheduler, "b", lve=9.0, size=9.0, step=4) == TrialScheduler.CONTINUE
+
+
+def row(name: str, lve: float, size: float, *, is_preset: bool = False, on_front: bool = True, **more) -> dict:
+    return {
+        "name": name, "lve_m2": lve, "eve_m2": 1.0, "fdd_abs": 1.0, "file_bytes": size, "rtf": size / 1e9, "step": 8,
+        "state": "done", "is_preset": is_preset, "is_on_front": on_front, "is_chosen": False, "point": {},
+    } | more  # fmt: skip
+
+
+def test_the_least_error_within_the_budget_is_chosen_else_the_knee():
+    rows = [row("tiny", 3e-6, 1e6), row("middle", 2e-6, 2e6), row("large", 1e-6, 9e6)]
+    assert _chosen(rows, search(budget={"max_megabytes": 3.0}))["name"] == "middle"
+    assert _chosen(rows, search(budget={"max_ms_per_s": 1.5}))["name"] == "tiny"
+    assert _chosen(rows, search())["name"] == "middle"
+    assert _chosen([], search()) is None
+
+
+def test_the_report_says_whether_a_preset_was_beaten():
+    preset = row("nano (preset), 2 steps", 2e-6, 2e6, is_preset=True)
+    better, worse = row("better", 1e-6, 2e6), row("worse", 3e-6, 1e6)
+    assert [check["holds"] for check in _checks([preset, better], better, search())] == [True, True, True]
+    assert [check["holds"] for check in _checks([preset, worse], worse, search())] == [True, False, True]
+    still = row("still", 1e-6, 2e6, fdd_abs=5.0)
+    assert [check["holds"] for check in _checks([preset, still], still, search())] == [True, True, False]
+    larger = row("larger", 1e-6, 3e6)
+    assert "No searched student is as small and as fast" in _checks([preset, larger], preset, search())[1]["text"]
+
+
+def test_importance_is_given_to_the_key_that_decides():
+    rows = [
+        row(str(number), 1e-6 * width, 1e6,
+            point={"talker.encoder.width": width, "talker.denoiser.dilations": dilations, "objective.student_steps": 1})
+        for number, (width, dilations) in enumerate([*itertools.product((8, 16), ([1], [1, 2]))] * 2)
+    ]  # fmt: skip
+    shares = _importances(rows, search())
+    assert max(shares, key=shares.__getitem__) == "talker.encoder.width"
+    assert _importances(rows[:2], search()) == {}
+
+
+@pytest.mark.parametrize("name", ["search.yaml", "smoke_search.yaml"])
+def test_shipped_searches_have_a_valid_space(name):
+    config = load_config(SearchJobConfig, path=Path("jobs/configs") / name)
+    SearchSpace(config.space, config.training)
+
+
+def test_flags_leave_the_space_alone():
+    path = Path("jobs/configs/smoke_search.yaml")
+    changed = load_config(SearchJobConfig, path=path, overrides=["--budget.max-megabytes", "2"])
+    assert changed.budget.max_megabytes == 2
+    assert changed.space == load_config(SearchJobConfig, path=path).space
