@@ -16,6 +16,7 @@ import tyro
 
 from diffusiontalker import __version__
 from diffusiontalker.cli.animation import Animate, Enroll, ListVoices
+from diffusiontalker.cli.benchmarks import BenchSearch
 from diffusiontalker.cli.corpora import ImportCorpus, InspectCorpus, LabelCorpus, SynthesizeCorpus
 from diffusiontalker.cli.reports import Evaluate
 from diffusiontalker.cli.verb import UsageError, Verb
@@ -48,6 +49,7 @@ VERBS: dict[str, type[Verb] | Group] = {
         },
     ),
     "evaluate": Evaluate,
+    "bench": Group(summary="Measurements of this machine.", verbs={"search": BenchSearch}),
 }
 """The whole surface of the command line."""
 

@@ -11,7 +11,8 @@ from diffusiontalker.config import publish_file
 from diffusiontalker.evaluation import plots
 from diffusiontalker.evaluation.pages import page_environment
 
-_WIDTH, _HEIGHT, _LEFT, _BOTTOM = 620.0, 380.0, 62.0, 48.0
+_WIDTH, _HEIGHT = 620.0, 380.0
+_LEFT, _RIGHT, _TOP, _BOTTOM = 48.0, 16.0, 30.0, 48.0
 _AXES = (
     ("file_bytes", 1e-6, "max_megabytes", "size of the files (MB)"),
     ("rtf", 1e3, "max_ms_per_s", "compute on one core (ms per second of audio)"),
@@ -46,7 +47,7 @@ def write_search_report(content: Mapping[str, Any], folder: Path) -> None:
     picture = plots.render(lambda: _figure(measured, content["budget"]))
     text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     page = page_environment().get_template("search.html").render(
-        content=content, charts=[_chart(measured, content["budget"], *axis) for axis in _AXES], picture=picture
+        content=content, charts=[_chart(measured, content["budget"], *axis) for axis in _AXES if measured],
     )  # fmt: skip
     for name, written in (
         ("search.html", page.encode()),
@@ -82,13 +83,14 @@ def _chart(
     ticks_x, ticks_y = (_ticks(values) for values in (np.append(costs, budget[limit] or costs[:1]), errors))
 
     def across(value: float) -> float:
-        return _LEFT + (value - ticks_x[0]) / (ticks_x[-1] - ticks_x[0]) * (_WIDTH - _LEFT - 16.0)
+        return _LEFT + (value - ticks_x[0]) / (ticks_x[-1] - ticks_x[0]) * (_WIDTH - _LEFT - _RIGHT)
 
     def down(value: float) -> float:
-        return _HEIGHT - _BOTTOM - (value - ticks_y[0]) / (ticks_y[-1] - ticks_y[0]) * (_HEIGHT - _BOTTOM - 16.0)
+        return _HEIGHT - _BOTTOM - (value - ticks_y[0]) / (ticks_y[-1] - ticks_y[0]) * (_HEIGHT - _BOTTOM - _TOP)
 
     return {
-        "title": title, "width": _WIDTH, "height": _HEIGHT, "left": _LEFT, "floor": _HEIGHT - _BOTTOM,
+        "title": title, "width": _WIDTH, "height": _HEIGHT, "left": _LEFT, "right": _WIDTH - _RIGHT, "top": _TOP,
+        "floor": _HEIGHT - _BOTTOM,
         "ticks_x": [{"at": across(value), "text": f"{value:g}"} for value in ticks_x],
         "ticks_y": [{"at": down(value), "text": f"{value:g}"} for value in ticks_y],
         "budget": {"at": across(budget[limit]), "text": f"budget {budget[limit]:g}"} if budget[limit] else None,

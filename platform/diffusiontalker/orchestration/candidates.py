@@ -14,7 +14,7 @@ from diffusiontalker.evaluation import Cost, cost_of
 from diffusiontalker.inference import Bundle
 from diffusiontalker.models import STUDENT_SIZES, TalkerConfig
 from diffusiontalker.orchestration.search_plan import BudgetConfig, SearchJobConfig
-from diffusiontalker.orchestration.search_space import Point, SearchSpace
+from diffusiontalker.orchestration.search_space import STEPS_KEY, Point, SearchSpace
 from diffusiontalker.training import DistillationObjectiveConfig, TrainingConfig, student_of
 
 
@@ -61,7 +61,7 @@ class Candidates:
             ConfigError: when the values do not fit together, or to the teacher.
         """
         training = self.space.config_of(point)
-        return self._candidate(_described(training), dict(point), training)
+        return self._candidate(_described(training, point), dict(point), training)
 
     def preset(self, size: str) -> Candidate:
         """A hand-made size."""
@@ -107,12 +107,13 @@ def steps_of(training: TrainingConfig) -> int:
     return training.objective.student_steps
 
 
-def _described(training: TrainingConfig) -> str:
-    encoder, denoiser = training.talker.encoder, training.talker.denoiser
-    return (
-        f"encoder {encoder.width}x{len(encoder.dilations)}, denoiser {denoiser.width}x{len(denoiser.dilations)}, "
-        f"{_steps(steps_of(training))}"
-    )
+def _described(training: TrainingConfig, point: Mapping[str, Any]) -> str:
+    """Width times blocks of both stacks, steps, and whatever else varies."""
+    stacks = {"encoder": training.talker.encoder, "denoiser": training.talker.denoiser}
+    parts = [f"{name} {stack.width}x{len(stack.dilations)}" for name, stack in stacks.items()]
+    said = {f"talker.{name}.{field}" for name in stacks for field in ("width", "dilations")} | {STEPS_KEY}
+    rest = [f"{key.rpartition('.')[2]} {value:.3g}" for key, value in point.items() if key not in said]
+    return ", ".join([*parts, _steps(steps_of(training)), *rest])
 
 
 def _steps(count: int) -> str:

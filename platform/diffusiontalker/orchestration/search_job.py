@@ -103,6 +103,8 @@ def run_search_job(config: SearchJobConfig, *, out: Path | None = None, resume: 
         }
         _promote(outcome, config, folder, teacher_path=teacher_path, corpus=corpus)
     write_search_report(content, folder.root)
+    if outcome.bundle is None and not any(row["state"] == "done" for row in content["trials"]):
+        raise RuntimeError(f"no trial finished, see {folder.root / 'search.html'}: {content['trials'][0]['error']}")
     return _text(content, folder)
 
 

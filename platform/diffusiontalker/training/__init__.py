@@ -15,6 +15,7 @@ from diffusiontalker.training.ranks import Ranks
 from diffusiontalker.training.speech_features import clip_features, precompute_features
 from diffusiontalker.training.teacher_paths import record_teacher_paths
 from diffusiontalker.training.telemetry import FileTelemetry, NoTelemetry, Telemetry
+from diffusiontalker.training.timing import TrainingTime, time_trainings
 
 __all__ = [
     "CheckpointError",
@@ -30,6 +31,7 @@ __all__ = [
     "Telemetry",
     "TrainingConfig",
     "TrainingState",
+    "TrainingTime",
     "build_objective",
     "build_optimizer",
     "build_talker",
@@ -42,6 +44,7 @@ __all__ = [
     "run_digest",
     "save_state",
     "student_of",
+    "time_trainings",
     "train",
     "training_batch",
     "update_ema",

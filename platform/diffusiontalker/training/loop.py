@@ -141,7 +141,7 @@ def train(
         step_started = time.perf_counter()
         rate = learning_rate(step, num_steps=config.num_steps, config=config.optimizer)
         torch.manual_seed(mixed(config.seed, step, ranks.rank))  # dropout
-        losses, gradient_norm = _optimize(module, optimizer, batch, rate=rate, config=config)
+        losses, gradient_norm = optimize(module, optimizer, batch, rate=rate, config=config)
         update_ema(average, talker, step=step, decay=config.optimizer.ema_decay)
         done = step + 1
         is_checkpoint = done % config.checkpoint_every == 0 or done == config.num_steps
@@ -210,7 +210,7 @@ def validate(
     return {f"validation/{name}": value for name, value in totals.items()}
 
 
-def _optimize(
+def optimize(
     module: nn.Module, optimizer: torch.optim.Optimizer, batch: Batch, *, rate: float, config: TrainingConfig
 ) -> tuple[dict[str, Tensor], Tensor]:
     """One optimizer step in the configured precision."""

@@ -25,6 +25,7 @@ SURFACE = {
     "corpus synthesize": "emotions motion_fps num_speakers num_unseen_speakers out seed sentences_per_speaker_emotion",
     "corpus label": "FOLDER bundle device out seed",
     "corpus inspect": "CORPUS plots",
+    "bench search": "bundle corpus paths_per_clip rounds size threads trial_steps trials",
     "evaluate": "bundle corpus device headline_speaker max_clips num_samples out rig splits",
 }
 

@@ -1,0 +1,55 @@
+"""What a training costs in time: its preparation and its steps, several trainings in turns."""
+
+import dataclasses
+import statistics
+import time
+from collections.abc import Mapping
+
+from diffusiontalker.data import Corpus
+from diffusiontalker.training.build import build_objective, build_talker, window_source
+from diffusiontalker.training.loop import TrainingConfig, optimize, training_batch
+from diffusiontalker.training.optim import build_optimizer
+from diffusiontalker.training.ranks import Ranks
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class TrainingTime:
+    """Seconds that one training takes."""
+
+    preparation_s: float
+    """Until the first step: loading, and what is computed once."""
+    step_s: float
+    """One step, its batch included; median."""
+
+    def total_s(self, num_steps: int) -> float:
+        """A training of so many steps."""
+        return self.preparation_s + num_steps * self.step_s
+
+
+def time_trainings(trainings: Mapping[str, TrainingConfig], corpus: Corpus, *, rounds: int) -> dict[str, TrainingTime]:
+    """Prepares every training, then takes one step of each per round, after two rounds that are not counted.
+
+    Args:
+        trainings: name -> configuration; one process, on the CPU.
+        corpus: what they learn from.
+        rounds: timed steps of each.
+    """
+    ready, preparation = {}, {}
+    for name, config in trainings.items():
+        begin = time.perf_counter()
+        talker = build_talker(config, corpus)
+        objective = build_objective(talker, config, ranks=Ranks())
+        source = window_source(config, corpus, talker, split="train")
+        ready[name] = (objective, build_optimizer(objective, config.optimizer), source)
+        preparation[name] = time.perf_counter() - begin
+    seconds: dict[str, list[float]] = {name: [] for name in trainings}
+    for step in range(2 + rounds):
+        for name, (objective, optimizer, source) in ready.items():
+            begin, config = time.perf_counter(), trainings[name]
+            batch = training_batch(source, config, step=step, ranks=Ranks())
+            optimize(objective, optimizer, batch, rate=config.optimizer.learning_rate, config=config)
+            seconds[name].append(time.perf_counter() - begin)
+    return {
+        name: TrainingTime(preparation_s=preparation[name], step_s=statistics.median(taken[2:]))
+        for name, taken in seconds.items()
+    }
