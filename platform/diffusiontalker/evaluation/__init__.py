@@ -6,7 +6,7 @@ Every number stands beside its controls. Nothing here trains, and only `plots` k
 from diffusiontalker.evaluation.ablation import ablation_text
 from diffusiontalker.evaluation.comparison import ComparisonConfig, compare
 from diffusiontalker.evaluation.controls import MeanFace, Ridge, ShuffledAudio, Truth, standard_systems
-from diffusiontalker.evaluation.cost import Cost, cost_of
+from diffusiontalker.evaluation.cost import Cost, one_core_speeds, operations_per_s
 from diffusiontalker.evaluation.latency import Latency, measure_rtf, measure_side_by_side
 from diffusiontalker.evaluation.measuring import EvaluationConfig, Stage, headline_figures
 from diffusiontalker.evaluation.protocol import DEFAULT_SPLITS, evaluate, rig_facts
@@ -32,11 +32,12 @@ __all__ = [
     "Truth",
     "ablation_text",
     "compare",
-    "cost_of",
     "evaluate",
     "headline_figures",
     "measure_rtf",
     "measure_side_by_side",
+    "one_core_speeds",
+    "operations_per_s",
     "results_table",
     "rig_facts",
     "search_table",

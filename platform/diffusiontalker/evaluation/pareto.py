@@ -1,7 +1,5 @@
 """Which of several things are best when there is more than one way to be good; everything is to be small."""
 
-from collections.abc import Sequence
-
 import numpy as np
 from jaxtyping import Float
 
@@ -36,10 +34,3 @@ def knee(values: Float[np.ndarray, "items objectives"]) -> int:
     spread = np.ptp(values, axis=0)
     scaled = (values - values.min(axis=0)) / np.where(spread > 0, spread, 1.0)
     return int(np.linalg.norm(scaled, axis=1).argmin())
-
-
-def front_of(values: Sequence[Sequence[float]]) -> list[int]:
-    """Indices of the Pareto front, by the first objective."""
-    array = np.asarray(values, dtype=np.float64).reshape(len(values), -1)
-    front = [index for index, rank in enumerate(domination_ranks(array)) if rank == 0]
-    return sorted(front, key=lambda index: tuple(array[index]))

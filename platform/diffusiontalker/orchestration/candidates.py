@@ -10,10 +10,10 @@ from typing import Any
 import torch
 
 from diffusiontalker.config import ConfigError
-from diffusiontalker.evaluation import Cost, cost_of
+from diffusiontalker.evaluation import Cost, one_core_speeds, operations_per_s
 from diffusiontalker.inference import Bundle
 from diffusiontalker.models import STUDENT_SIZES, TalkerConfig
-from diffusiontalker.orchestration.search_plan import BudgetConfig, SearchJobConfig
+from diffusiontalker.orchestration.search_plan import SearchJobConfig
 from diffusiontalker.orchestration.search_space import STEPS_KEY, Point, SearchSpace
 from diffusiontalker.training import DistillationObjectiveConfig, TrainingConfig, student_of
 
@@ -34,6 +34,9 @@ class Candidate:
 class Candidates:
     """Turns points and presets into candidates, and remembers what each network costs.
 
+    Speeds are measured beside one network that was measured at the start, before any trial ran, and are given as they
+    would have been then: trials that run at the same time slow down both alike.
+
     Args:
         config: the search.
         teacher: whose labels, statistics and prototypes students have.
@@ -46,25 +49,21 @@ class Candidates:
         self.space = SearchSpace(config.space, config.training)
         self._config, self._teacher = config, teacher
         self._costs: dict[str, Cost] = {}
-        smallest = self.at(self.space.smallest())
-        reasons = beyond(config.budget, smallest.cost)
-        if reasons:
-            raise ConfigError(
-                f"no student of this space is within the budget: the smallest ({smallest.name}) takes "
-                f"{' and '.join(reasons)}; raise the budget to that, or add smaller choices to the space"
-            )
+        self._yardstick = self._untrained(STUDENT_SIZES["nano"] if config.presets else config.training.talker, steps=1)
+        self._yardstick_rtf = one_core_speeds({"yardstick": self._yardstick}, repeats=9)["yardstick"]
+        self._require_something()
 
     def at(self, point: Mapping[str, Any]) -> Candidate:
         """The candidate at a point of the space.
 
         Raises:
-            ConfigError: when the values do not fit together, or to the teacher.
+            ConfigError: when the values do not fit together or to the teacher, or the network is beyond the budget.
         """
         training = self.space.config_of(point)
         return self._candidate(_described(training, point), dict(point), training)
 
     def preset(self, size: str) -> Candidate:
-        """A hand-made size."""
+        """A hand-made size, whatever the budget: searched students are compared with it."""
         objective = self._config.training.objective
         assert isinstance(objective, DistillationObjectiveConfig)
         steps = self._config.preset_steps
@@ -75,13 +74,49 @@ class Candidates:
         )
         return self._candidate(f"{size} (preset), {_steps(steps)}", {}, training)
 
+    def _require_something(self) -> None:
+        point = self.space.smallest()
+        try:
+            self.space.config_of(point)
+        except ConfigError:  # the least values do not fit together; which ones do will be seen
+            return
+        try:
+            self.at(point)
+        except BeyondBudgetError as error:
+            raise ConfigError(
+                f"no student of this space is within the budget: {error}, and nothing in the space is smaller; raise "
+                "the budget to that, or add smaller choices to the space"
+            ) from None
+
     def _candidate(self, name: str, point: Point, training: TrainingConfig) -> Candidate:
-        objective = training.objective
-        assert isinstance(objective, DistillationObjectiveConfig)
-        key = f"{training.talker} {objective.student_steps}"
+        steps = steps_of(training)
+        key = f"{training.talker} {steps}"
         if key not in self._costs:
-            self._costs[key] = cost_of(self._untrained(training.talker, steps=objective.student_steps))
-        return Candidate(name=name, point=point, training=training, cost=self._costs[key])
+            bundle = self._untrained(training.talker, steps=steps)
+            if point:
+                self._require_within_size(name, bundle)
+            self._costs[key] = Cost(
+                parameters=bundle.parameters,
+                file_bytes=bundle.file_bytes,
+                operations_per_s=operations_per_s(bundle),
+                rtf=self._rtf(bundle),
+            )
+        candidate = Candidate(name=name, point=point, training=training, cost=self._costs[key])
+        ms_per_s, limit = 1e3 * candidate.cost.rtf, self._config.budget.max_ms_per_s
+        if point and limit and ms_per_s > limit:
+            raise BeyondBudgetError(
+                f"{name} takes {ms_per_s:.2f} ms per second of audio (budget.max_ms_per_s is {limit:g})"
+            )
+        return candidate
+
+    def _require_within_size(self, name: str, bundle: Bundle) -> None:
+        megabytes, limit = bundle.file_bytes / 1e6, self._config.budget.max_megabytes
+        if limit and megabytes > limit:
+            raise BeyondBudgetError(f"{name} takes {megabytes:.2f} MB (budget.max_megabytes is {limit:g})")
+
+    def _rtf(self, bundle: Bundle) -> float:
+        speeds = one_core_speeds({"student": bundle, "yardstick": self._yardstick})
+        return self._yardstick_rtf * speeds["student"] / speeds["yardstick"]
 
     def _untrained(self, talker: TalkerConfig, *, steps: int) -> Bundle:
         with torch.random.fork_rng(devices=[]):
@@ -90,15 +125,8 @@ class Candidates:
         return Bundle(talker=student, sampling=sampling, precision=self._config.precision)
 
 
-def beyond(budget: BudgetConfig, cost: Cost) -> list[str]:
-    """What of a cost is beyond the budget, for people; empty: nothing."""
-    megabytes, ms_per_s = cost.file_bytes / 1e6, cost.rtf * 1e3
-    reasons = []
-    if budget.max_megabytes and megabytes > budget.max_megabytes:
-        reasons.append(f"{megabytes:.2f} MB (budget.max_megabytes is {budget.max_megabytes:g})")
-    if budget.max_ms_per_s and ms_per_s > budget.max_ms_per_s:
-        reasons.append(f"{ms_per_s:.2f} ms per second of audio (budget.max_ms_per_s is {budget.max_ms_per_s:g})")
-    return reasons
+class BeyondBudgetError(ConfigError):
+    """A network that costs more than the budget allows."""
 
 
 def steps_of(training: TrainingConfig) -> int:

@@ -127,11 +127,7 @@ def distill(
     if not isinstance(objective, DistillationObjectiveConfig):
         raise ConfigError(f"training.objective.kind is '{objective.kind}', a chain needs 'distillation'")
     teacher = load_bundle(teacher_path)
-    if teacher.sampling.guidance_scale != 1.0:
-        raise ConfigError(
-            f"{teacher_path}: the teacher is sampled with guidance {teacher.sampling.guidance_scale:g}, distillation "
-            "knows only 1; export it with sampling.guidance_scale 1"
-        )
+    require_unguided(teacher, where=teacher_path)
     stages = chain_stages(
         chain, teacher_steps=teacher.sampling.num_steps, learning_rate=training.optimizer.learning_rate
     )
@@ -175,6 +171,19 @@ def distill(
         start_from = str(path)
         current = path if stage.student_steps else current
     return {stage.student_steps: out / stage.name for stage in stages if stage.student_steps}
+
+
+def require_unguided(teacher: Bundle, *, where: Path) -> None:
+    """Refuses a teacher that is sampled with classifier-free guidance.
+
+    Raises:
+        ConfigError: names the bundle and its guidance.
+    """
+    if teacher.sampling.guidance_scale != 1.0:
+        raise ConfigError(
+            f"{where}: the teacher is sampled with guidance {teacher.sampling.guidance_scale:g}, distillation "
+            "knows only 1; export it with sampling.guidance_scale 1"
+        )
 
 
 def require_made_from(path: Path, corpus: Corpus, *, teacher: Bundle | None) -> None:

@@ -83,6 +83,11 @@ class RunFolder:
         return self.root / "paths"
 
     @property
+    def search(self) -> Path:
+        """Figures of a finished search (JSON); `search.html` and `search.png` stand beside it."""
+        return self.root / "search.json"
+
+    @property
     def metrics(self) -> Path:
         """Training figures, one JSON object a line; `tensorboard/` stands beside it."""
         return self.root / "metrics.jsonl"

@@ -6,29 +6,34 @@ A search that was interrupted goes on with what is in its folder; only the trial
 """
 
 import dataclasses
+import json
 import logging
 import math
 from pathlib import Path
 from typing import Any
 
+import optuna
+import ray
 import ray.tune
+from ray.tune.experiment import Trial
 
 from diffusiontalker.config import ConfigError, expanded_path, run_provenance, to_plain, write_yaml
 from diffusiontalker.data import Corpus
-from diffusiontalker.evaluation import search_table, write_search_report
+from diffusiontalker.evaluation import EvaluationConfig, search_table, write_search_report
 from diffusiontalker.face import load_rig
 from diffusiontalker.inference import Bundle, load_bundle, save_bundle
 from diffusiontalker.orchestration.candidates import Candidates, steps_of
 from diffusiontalker.orchestration.cluster import absolute_uri, environment, ray_cluster
 from diffusiontalker.orchestration.corpus_source import CorpusSourceConfig, open_corpus
+from diffusiontalker.orchestration.distill import chain_stages, require_unguided
 from diffusiontalker.orchestration.distill_plan import DistillJobConfig
 from diffusiontalker.orchestration.hello import shown
 from diffusiontalker.orchestration.run_folder import RunFolder
 from diffusiontalker.orchestration.search_plan import SearchJobConfig
 from diffusiontalker.orchestration.search_results import Outcome, outcome_of
 from diffusiontalker.orchestration.search_space import STEPS_KEY, Range
-from diffusiontalker.orchestration.search_trial import TrialTask, run_trial
-from diffusiontalker.orchestration.searching import ParetoHalving, SearchProgress, StudentSearch
+from diffusiontalker.orchestration.search_trial import TrialTask, open_stage, run_trial
+from diffusiontalker.orchestration.searching import HalvingMemory, ParetoHalving, SearchProgress, StudentSearch
 from diffusiontalker.orchestration.train import OrchestrationConfig
 from diffusiontalker.training import (
     DistillationObjectiveConfig,
@@ -40,6 +45,9 @@ from diffusiontalker.training import (
 logger = logging.getLogger(__name__)
 
 _EXPERIMENT = "tune"
+_TRIAL_FOLDER = "trial-"
+_DRIVER_CPUS = 0.5
+"""Reserved by a trial whose workers are Ray Train's."""
 _TUNE_SETTINGS = {
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C interrupts, as in every job; else `fit` would return half a search
     "TUNE_GLOBAL_CHECKPOINT_S": "1",  # seconds of finished trials that a killed search may forget
@@ -59,7 +67,9 @@ def run_search_job(config: SearchJobConfig, *, out: Path | None = None, resume: 
         BundleError: when the teacher cannot be read.
         ConfigError: for a space that is none, a budget nothing meets, or a resumed search of another configuration.
         CorpusError: when the corpus cannot be opened.
+        EvaluationError: when trials could not be measured on the corpus.
     """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
     rig = expanded_path(config.rig, field="rig")
     load_rig(rig)
     teacher_path = Path(expanded_path(config.teacher, field="teacher")).resolve()
@@ -67,60 +77,66 @@ def run_search_job(config: SearchJobConfig, *, out: Path | None = None, resume: 
     states = _states(config, teacher, where=teacher_path)
     logger.info("measuring what students of the space cost")
     candidates = Candidates(config, teacher)
-    num_trials = _num_trials(config, candidates)
     tracking = _tracking_callbacks(config)
     folder = (RunFolder.reopen if resume else RunFolder.create)(out or Path("runs") / config.name, config)
+    if folder.search.exists():
+        return _text(json.loads(folder.search.read_text(encoding="utf-8")), folder)
     try:
-        corpus = _searchable(open_corpus(config.corpus, default_uri=folder.corpus, resume=resume), config, teacher)
+        corpus = open_corpus(config.corpus, default_uri=folder.corpus, resume=resume)
+        require_fitting(corpus, teacher.talker)
+        task = TrialTask(
+            teacher=str(teacher_path),
+            corpus_uri=absolute_uri(corpus.uri),
+            rig=rig and absolute_uri(rig),
+            paths=str(folder.paths),
+            storage_uri=str(folder.training),
+            trial=config.trial,
+            headline_speaker=config.headline_speaker,
+            precision=config.precision,
+        )
+        open_stage(task, corpus)
     except ValueError:
         folder.discard_if_nothing_was_made()
         raise
-    task = TrialTask(
-        teacher=str(teacher_path),
-        corpus_uri=absolute_uri(corpus.uri),
-        rig=rig and absolute_uri(rig),
-        paths=str(folder.paths),
-        storage_uri=str(folder.training),
-        trial=config.trial,
-        headline_speaker=config.headline_speaker,
-        precision=config.precision,
-    )
     record_teacher_paths(
         _taught_by(config.training, teacher_path), corpus, folder.paths, states=states, per_clip=config.paths_per_clip
     )
-    with ray_cluster(num_cpus=_cpus(config)):
-        tuner = _tuner(config, candidates, folder, task, num_trials=num_trials, callbacks=tracking)
-        with environment(_TUNE_SETTINGS):
-            results = tuner.fit()
-        outcome = outcome_of(results, config)
-        content = outcome.content | {
-            "teacher_digest": teacher.digest,
-            "corpus": {"uri": corpus.uri, "digest": corpus.info.digest},
-            "group": f"{corpus.uri}, validation" + (f", {config.headline_speaker}" if config.headline_speaker else ""),
-            "precision": config.precision,
-            "config": to_plain(config),
-            "provenance": run_provenance(),
-        }
-        _promote(outcome, config, folder, teacher_path=teacher_path, corpus=corpus)
+    with ray_cluster(num_cpus=_cpus_of_a_trial(config) * config.trial.at_once):
+        trials = _searched(config, candidates, folder, task, callbacks=tracking)
+        outcome = outcome_of(trials, config)
+    content = outcome.content | {
+        "teacher_digest": teacher.digest,
+        "corpus": {"uri": corpus.uri, "digest": corpus.info.digest},
+        "group": f"{corpus.uri}, validation" + (f", {config.headline_speaker}" if config.headline_speaker else ""),
+        "precision": config.precision,
+        "config": to_plain(config),
+        "provenance": run_provenance(),
+    }
+    if not any(row["state"] == "done" for row in content["trials"]):
+        reasons = {row["error"] for row in content["trials"] if row["error"]} or {"all were stopped early"}
+        raise RuntimeError(f"no trial finished ({'; '.join(sorted(reasons))}); see {folder.root / _EXPERIMENT}")
+    _promote(outcome, config, folder, teacher_path=teacher_path, corpus=corpus)
     write_search_report(content, folder.root)
-    if outcome.bundle is None and not any(row["state"] == "done" for row in content["trials"]):
-        raise RuntimeError(f"no trial finished, see {folder.root / 'search.html'}: {content['trials'][0]['error']}")
     return _text(content, folder)
 
 
 def _states(config: SearchJobConfig, teacher: Bundle, *, where: Path) -> int:
     """Steps in which the teacher's paths are kept: what every student's number of steps divides."""
+    require_unguided(teacher, where=where)
     values = config.space.get(STEPS_KEY, (steps_of(config.training),))
     if isinstance(values, Range):
         raise ConfigError(f"space.{STEPS_KEY} is a range, expected a list such as [1, 2, 4]")
-    counts = {int(value) for value in values if isinstance(value, int | float)}
+    counts = {value for value in values if isinstance(value, int)}
     counts |= {config.preset_steps} if config.presets else set()
-    for count in sorted(counts):
-        if count < 1 or teacher.sampling.num_steps % count:
-            raise ConfigError(
-                f"a student of {count} steps is asked for, but {where} takes {teacher.sampling.num_steps}; "
-                f"choose divisors of {teacher.sampling.num_steps}"
+    for count in counts:
+        try:
+            chain_stages(
+                dataclasses.replace(config.chain, until=count),
+                teacher_steps=teacher.sampling.num_steps,
+                learning_rate=config.training.optimizer.learning_rate,
             )
+        except ConfigError as error:
+            raise ConfigError(f"a student of {count} steps is asked for: {error}") from None
     return math.lcm(*counts)
 
 
@@ -131,56 +147,77 @@ def _num_trials(config: SearchJobConfig, candidates: Candidates) -> int:
     return min(config.num_trials, len(config.presets) + sum(1 for _ in candidates.space.grid()))
 
 
-def _searchable(corpus: Corpus, config: SearchJobConfig, teacher: Bundle) -> Corpus:
-    require_fitting(corpus, teacher.talker)
-    if not corpus.info.splits.get("validation"):
-        raise ConfigError(
-            f"{corpus.uri} has no clips in its split 'validation', by which students are chosen; its splits are "
-            f"{corpus.info.splits}"
-        )
-    return corpus
-
-
 def _taught_by(training: TrainingConfig, teacher_path: Path) -> TrainingConfig:
     return dataclasses.replace(training, objective=dataclasses.replace(training.objective, teacher=str(teacher_path)))
 
 
-def _cpus(config: SearchJobConfig) -> float:
-    """Logical CPUs that the trials which run at once reserve."""
+def _cpus_of_a_trial(config: SearchJobConfig) -> float:
+    """Logical CPUs that one trial reserves; of several workers also its driver."""
     trial = config.trial
-    driver = 0.0 if trial.workers == 1 else 0.5
-    return trial.at_once * (driver + trial.workers * trial.cpus_per_worker)
+    return trial.workers * trial.cpus_per_worker + (_DRIVER_CPUS if trial.workers > 1 else 0.0)
+
+
+def _searched(
+    config: SearchJobConfig, candidates: Candidates, folder: RunFolder, task: TrialTask, *,
+    callbacks: list[ray.tune.Callback],
+) -> list[Trial]:  # fmt: skip
+    """Runs a new search, or goes on with the one in the run folder, and returns its trials.
+
+    Raises:
+        ConfigError: when the cluster is too small for one trial, or there is nothing to try.
+    """
+    available, needed = ray.cluster_resources().get("CPU", 0.0), _cpus_of_a_trial(config)
+    if needed > available:
+        raise ConfigError(
+            f"a trial needs {needed:g} CPUs, the Ray cluster has {available:g}; lower trial.workers or "
+            "trial.cpus_per_worker, or add nodes"
+        )
+    experiment = folder.root / _EXPERIMENT
+    with environment(_TUNE_SETTINGS):
+        tuner = _tuner(
+            config, candidates, folder, task, at_once=min(config.trial.at_once, int(available / needed)),
+            callbacks=callbacks,
+        )  # fmt: skip
+        tuner.fit()
+    trials = ray.tune.ExperimentAnalysis(str(experiment)).trials or []
+    begun = len(list(experiment.glob(f"{_TRIAL_FOLDER}*")))
+    if len(trials) < begun:
+        raise RuntimeError(
+            f"{experiment} holds {begun} trials, but Ray Tune knows only {len(trials)} of them: its state there is "
+            "damaged; search anew with --out"
+        )
+    if not trials:
+        raise ConfigError("no student of the space is within the budget; raise it, or add smaller choices to the space")
+    return trials
 
 
 def _tuner(
-    config: SearchJobConfig, candidates: Candidates, folder: RunFolder, task: TrialTask, *, num_trials: int,
+    config: SearchJobConfig, candidates: Candidates, folder: RunFolder, task: TrialTask, *, at_once: int,
     callbacks: list[ray.tune.Callback],
 ) -> ray.tune.Tuner:  # fmt: skip
     """A new search, or the one that stands in the run folder."""
     trial = config.trial
-    resources: dict[str, float] = {"cpu": 0.5}
+    resources: dict[str, float] = {"cpu": _DRIVER_CPUS}
     if trial.workers == 1:
         resources = {"cpu": trial.cpus_per_worker, "gpu": int(trial.use_gpu)}
     trainable = ray.tune.with_resources(ray.tune.with_parameters(run_trial, task=to_plain(task)), resources)
     experiment = folder.root / _EXPERIMENT
-    if ray.tune.Tuner.can_restore(str(experiment)):
+    if ray.tune.Tuner.can_restore(str(experiment)) and any(experiment.glob("experiment_state-*.json")):
         logger.info("going on with the search in %s", shown(experiment))
         return ray.tune.Tuner.restore(str(experiment), trainable=trainable)
+    num_trials, memory = _num_trials(config, candidates), HalvingMemory()
+    progress = SearchProgress(num_trials=num_trials, num_steps=config.training.num_steps)
     return ray.tune.Tuner(
         trainable,
         tune_config=ray.tune.TuneConfig(
             search_alg=StudentSearch(config, candidates),
-            scheduler=ParetoHalving(halving_factor=trial.halving_factor) if trial.stop_early else None,
+            scheduler=ParetoHalving(halving_factor=trial.halving_factor, memory=memory) if trial.stop_early else None,
             num_samples=num_trials,
-            max_concurrent_trials=trial.at_once,
-            time_budget_s=60.0 * config.max_minutes or None,
-            trial_dirname_creator=lambda one: f"trial-{one.trial_id}",
+            max_concurrent_trials=at_once,
+            trial_dirname_creator=lambda one: f"{_TRIAL_FOLDER}{one.trial_id}",
         ),
         run_config=ray.tune.RunConfig(
-            name=_EXPERIMENT,
-            storage_path=str(folder.root),
-            callbacks=[SearchProgress(num_trials=num_trials, num_steps=config.training.num_steps), *callbacks],
-            verbose=0,
+            name=_EXPERIMENT, storage_path=str(folder.root), callbacks=[progress, memory, *callbacks], verbose=0
         ),
     )
 
@@ -230,14 +267,19 @@ def _promote(
         chain=dataclasses.replace(config.chain, until=steps),
         controls=("direct",),
         rig=config.rig,
-        orchestration=OrchestrationConfig(cpus_per_worker=config.trial.cpus_per_worker),
+        evaluation=dataclasses.replace(EvaluationConfig(), headline_speaker=config.headline_speaker),
+        orchestration=OrchestrationConfig(
+            num_workers=config.trial.workers,
+            cpus_per_worker=config.trial.cpus_per_worker,
+            use_gpu=config.trial.use_gpu,
+        ),
     )
     write_yaml(job, folder.root / "chosen.yaml")
 
 
 def _text(content: dict[str, Any], folder: RunFolder) -> str:
     checks = "\n".join(f"{'holds' if check['holds'] else 'FAILS'}  {check['text']}" for check in content["checks"])
-    made = {"report": folder.root / "search.html", "figures": folder.root / "search.json"}
+    made = {"report": folder.search.with_suffix(".html"), "figures": folder.search}
     lines = [content["headline"], "", search_table(content["trials"]), "", checks, ""]
     if folder.bundle.exists():
         made["student"] = folder.bundle

@@ -26,7 +26,7 @@ SPACE: Space = {
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class BudgetConfig:
-    """What a student may cost. Networks beyond it are not trained."""
+    """What a student may cost. Beyond it only presets are trained, to be compared with."""
 
     max_megabytes: float = 0.0
     """Most 10^6 bytes of the files that animation needs, as stored; 0: no limit."""
@@ -91,7 +91,7 @@ class SearchJobConfig:
     space: Annotated[Space, tyro.conf.Fixed] = dataclasses.field(default_factory=lambda: dict(SPACE))
     """What varies: dotted keys of `training` with a list of values, or {low:, high:, log:}; in the YAML file."""
     presets: tuple[Literal["base", "small", "nano"], ...] = ("nano",)
-    """Hand-made sizes that are tried first, in `preset_steps` steps, to be compared with."""
+    """Hand-made sizes that are tried first, in `preset_steps` steps and whatever the budget, to be compared with."""
     preset_steps: int = 2
     """Diffusion steps of the presets."""
     sampler: Literal["tpe", "random", "grid"] = "tpe"
@@ -99,7 +99,7 @@ class SearchJobConfig:
     num_trials: int = 12
     """Students that are tried, presets included."""
     max_minutes: float = 0.0
-    """No new trial begins after so many minutes; 0: no limit."""
+    """No new trial begins after so many minutes of searching, resumed ones included; 0: no limit."""
     seed: int = 0
     """Seed of the sampler."""
     budget: BudgetConfig = dataclasses.field(default_factory=BudgetConfig)
@@ -145,6 +145,11 @@ class SearchJobConfig:
         for field in ("teacher", "teacher_digest", "paths"):
             if getattr(objective, field):
                 raise ValueError(f"training.objective.{field} has no effect here; use teacher")
+        if not objective.precompute or self.training.start_from or self.training.talker.encoder.is_frozen:
+            raise ValueError(
+                "training.objective.precompute false, training.start_from and a pretrained student encoder cannot be "
+                "searched with: trials of many sizes start afresh, hear sound, and share what the teacher made of it"
+            )
         unknown = [name for name in self.presets if name not in STUDENT_SIZES]
         if unknown or len(self.presets) != len({*self.presets}):
             raise ValueError(f"presets is {self.presets}, expected different ones of {', '.join(STUDENT_SIZES)}")

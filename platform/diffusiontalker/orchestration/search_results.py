@@ -2,19 +2,19 @@
 
 import dataclasses
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import optuna
-import ray.tune
-import torch
+import ray.exceptions
+from ray.tune.experiment import Trial
 
-from diffusiontalker.audio import SAMPLE_RATE_HZ
 from diffusiontalker.config import from_plain
-from diffusiontalker.evaluation import measure_side_by_side
+from diffusiontalker.evaluation import one_core_speeds
 from diffusiontalker.evaluation.pareto import domination_ranks, knee
-from diffusiontalker.inference import Bundle, animate, load_bundle
+from diffusiontalker.inference import Bundle, load_bundle
 from diffusiontalker.orchestration.search_plan import SearchJobConfig
 from diffusiontalker.orchestration.search_space import SearchSpace
 from diffusiontalker.orchestration.search_trial import BUNDLE, ERRORS
@@ -24,12 +24,11 @@ from diffusiontalker.training import TrainingConfig
 logger = logging.getLogger(__name__)
 
 Row = dict[str, Any]
-_AUDIO_S = 5.0
 _ROUNDS = 7
 _SAME_SPEED = 1.05
 """Measured speeds that differ by less count as the same."""
-_LEAST_FOR_IMPORTANCE = 5
-"""Finished trials below which nothing is said about what mattered."""
+_LEAST_FOR_IMPORTANCE = 10
+"""Finished searched students below which nothing is said about what mattered."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,17 +43,14 @@ class Outcome:
     """How it was trained."""
 
 
-def outcome_of(results: ray.tune.ResultGrid, config: SearchJobConfig) -> Outcome:
+def outcome_of(trials: Sequence[Trial], config: SearchJobConfig) -> Outcome:
     """Reads every trial, times the finished ones side by side, and chooses."""
-    rows, bundles = [], dict[int, Bundle]()
-    for number in range(len(results)):
-        result = results[number]
-        row = _row(result, config)
-        if row["state"] == "done":
-            bundles[number] = _bundle(result)
-        rows.append(row)
-    for number, rtf in _speeds(bundles).items():
-        rows[number]["rtf"] = rtf
+    rows = [_row(trial, config) for trial in trials]
+    bundles = {number: _bundle(trial) for number, trial in enumerate(trials) if rows[number]["state"] == "done"}
+    if bundles:
+        speeds = one_core_speeds({str(number): bundle for number, bundle in bundles.items()}, repeats=_ROUNDS)
+        for number, rtf in speeds.items():
+            rows[int(number)]["rtf"] = rtf
     done = [rows[number] for number in bundles]
     for row, rank in zip(done, domination_ranks(_figures(done)) if done else [], strict=True):
         row["is_on_front"] = rank == 0
@@ -73,25 +69,28 @@ def outcome_of(results: ray.tune.ResultGrid, config: SearchJobConfig) -> Outcome
     }
     training = None
     if picked is not None:
-        training = from_plain(TrainingConfig, (results[picked].config or {})["training"], source="a finished trial")
+        training = from_plain(TrainingConfig, trials[picked].config["training"], source="a finished trial")
     return Outcome(content=content, bundle=None if picked is None else bundles[picked], training=training)
 
 
-def _row(result: ray.tune.Result, config: SearchJobConfig) -> Row:
-    parameters, metrics = result.config or {}, result.metrics or {}
+def _row(trial: Trial, config: SearchJobConfig) -> Row:
+    parameters, metrics = trial.config, trial.last_result
     step = int(metrics.get("step", 0))
-    state = "failed" if result.error else "done" if step >= config.training.num_steps else "stopped"
-    objective = parameters["training"]["objective"]
+    state = "stopped"
+    if trial.status == Trial.ERROR:
+        state = "failed"
+    elif step >= config.training.num_steps and trial.checkpoint is not None:
+        state = "done"
     return (
         {
             "name": parameters["name"],
             "state": state,
-            "error": str(result.error).strip().splitlines()[-1] if result.error else "",
+            "error": _told_error(trial) if state == "failed" else "",
             "is_preset": not parameters["point"],
             "is_on_front": False,
             "is_chosen": False,
             "point": parameters["point"],
-            "num_steps": objective["student_steps"],
+            "num_steps": parameters["training"]["objective"]["student_steps"],
             "step": step,
         }
         | parameters["cost"]
@@ -99,28 +98,19 @@ def _row(result: ray.tune.Result, config: SearchJobConfig) -> Row:
     )
 
 
-def _bundle(result: ray.tune.Result) -> Bundle:
-    assert result.checkpoint is not None
-    with result.checkpoint.as_directory() as folder:
+def _told_error(trial: Trial) -> str:
+    """What went wrong in one line: the last one of a traceback, the first one of what Ray itself says."""
+    error = trial.get_pickled_error() or trial.get_error()
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    if isinstance(error, ray.exceptions.RayTaskError):
+        return lines[-1]
+    return f"{type(error).__name__}: {lines[0]}"
+
+
+def _bundle(trial: Trial) -> Bundle:
+    assert trial.checkpoint is not None
+    with trial.checkpoint.as_directory() as folder:
         return load_bundle(Path(folder) / BUNDLE)
-
-
-def _speeds(bundles: dict[int, Bundle]) -> dict[int, float]:
-    """Real-time factors on one core, measured in turns."""
-    if not bundles:
-        return {}
-    waveform = 0.1 * np.random.default_rng(0).standard_normal(round(_AUDIO_S * SAMPLE_RATE_HZ)).astype(np.float32)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        measured = measure_side_by_side(
-            {str(number): lambda bundle=bundle: animate(bundle, waveform) for number, bundle in bundles.items()},
-            audio_seconds=_AUDIO_S,
-            repeats=_ROUNDS,
-        )
-    finally:
-        torch.set_num_threads(threads)
-    return {int(name): latency.rtf for name, latency in measured.items()}
 
 
 def _figures(rows: list[Row]) -> np.ndarray:
@@ -167,8 +157,9 @@ def _checks(rows: list[Row], chosen: Row | None, config: SearchJobConfig) -> lis
     if chosen is not None and presets and not chosen["is_preset"]:
         least = min(presets, key=lambda row: row["fdd_abs"])
         checks.append({
-            "text": f"The chosen student is no less lively than the presets: |FDD| {chosen['fdd_abs'] * 1e7:.2f} "
-            f"against {least['fdd_abs'] * 1e7:.2f}·10⁻⁷ m² of {least['name']}. A still face has a smaller LVE.",
+            "text": f"The chosen student's liveliness is as near to the truth's as the presets': |FDD| "
+            f"{chosen['fdd_abs'] * 1e7:.2f} against {least['fdd_abs'] * 1e7:.2f}·10⁻⁷ m² of {least['name']}. A still "
+            "face has a smaller LVE.",
             "holds": chosen["fdd_abs"] <= least["fdd_abs"],
         })  # fmt: skip
     return checks
@@ -195,7 +186,7 @@ def _beats_preset(preset: Row, done: list[Row]) -> dict[str, Any]:
 
 
 def _importances(done: list[Row], config: SearchJobConfig) -> dict[str, float]:
-    """How much of the differences in error each key explains; empty when too few trials finished."""
+    """How much the better half of the students differs from all in each key; empty when too few trials finished."""
     searched = [row for row in done if not row["is_preset"]]
     if len(searched) < _LEAST_FOR_IMPORTANCE:
         return {}
@@ -208,4 +199,5 @@ def _importances(done: list[Row], config: SearchJobConfig) -> dict[str, float]:
                 params=space.labels_of(row["point"]), distributions=distributions, value=row["lve_m2"]
             )
         )
-    return optuna.importance.get_param_importances(study, evaluator=optuna.importance.PedAnovaImportanceEvaluator())
+    evaluator = optuna.importance.PedAnovaImportanceEvaluator(target_quantile=0.5)
+    return optuna.importance.get_param_importances(study, evaluator=evaluator)

@@ -45,6 +45,18 @@ class TrialTask:
     precision: Precision
 
 
+def open_stage(task: TrialTask, corpus: Corpus) -> Stage:
+    """The validation clips that trials are measured on.
+
+    Raises:
+        EvaluationError: when the corpus has none, or none of the headline speaker.
+    """
+    config = EvaluationConfig(
+        headline_speaker=task.headline_speaker, num_samples=task.trial.num_samples, max_clips=task.trial.max_clips
+    )
+    return Stage.open(corpus, rig=load_rig(task.rig), splits=("validation",), config=config)
+
+
 def parameters_of(candidate: Candidate) -> dict[str, Any]:
     """What Tune hands to a trial."""
     return {
@@ -79,10 +91,7 @@ class _Trial:
             training, objective=objective, checkpoint_every=min(task.trial.report_every, training.num_steps)
         )
         self._corpus = Corpus.open(task.corpus_uri)
-        config = EvaluationConfig(
-            headline_speaker=task.headline_speaker, num_samples=task.trial.num_samples, max_clips=task.trial.max_clips
-        )
-        self._stage = Stage.open(self._corpus, rig=load_rig(task.rig), splits=("validation",), config=config)
+        self._stage = open_stage(task, self._corpus)
 
     def train_here(self) -> None:
         """In this process, measured at every checkpoint."""

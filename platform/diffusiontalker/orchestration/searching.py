@@ -16,7 +16,7 @@ from ray.tune.search.optuna import OptunaSearch
 
 from diffusiontalker.config import ConfigError
 from diffusiontalker.evaluation.pareto import domination_ranks
-from diffusiontalker.orchestration.candidates import Candidate, Candidates, beyond
+from diffusiontalker.orchestration.candidates import Candidate, Candidates
 from diffusiontalker.orchestration.progress import clock
 from diffusiontalker.orchestration.search_plan import SearchJobConfig
 from diffusiontalker.orchestration.search_trial import parameters_of
@@ -32,37 +32,44 @@ _BLIND_DRAWS = 500
 
 
 class StudentSearch(OptunaSearch):
-    """Multi-objective Optuna search that suggests presets first, and only what is within the budget and new."""
+    """Multi-objective Optuna search that suggests presets first, and then only what is within the budget and new.
+
+    A trial that was stopped early is told with what it had reached: it was dominated, so looking elsewhere is right.
+    """
 
     def __init__(self, config: SearchJobConfig, candidates: Candidates) -> None:
-        samplers = {
-            "tpe": lambda: optuna.samplers.TPESampler(seed=config.seed, n_startup_trials=5),
-            "random": lambda: optuna.samplers.RandomSampler(seed=config.seed),
-            "grid": lambda: optuna.samplers.RandomSampler(seed=config.seed),
-        }
-        grid = None
-        if config.sampler == "grid":
-            grid = [candidates.space.labels_of(point) for point in candidates.space.grid()]
+        grid = list(candidates.space.grid()) if config.sampler == "grid" else []
+        sampler = (
+            optuna.samplers.TPESampler(seed=config.seed, n_startup_trials=5)
+            if config.sampler == "tpe"
+            else optuna.samplers.RandomSampler(seed=config.seed)
+        )
         super().__init__(
             space=dict(candidates.space.distributions()),
             metric=list(OBJECTIVES),
             mode=["min"] * len(OBJECTIVES),
-            sampler=samplers[config.sampler](),
-            points_to_evaluate=grid,
+            sampler=sampler,
+            points_to_evaluate=[candidates.space.labels_of(point) for point in grid] or None,
         )
-        self._budget, self._candidates = config.budget, candidates
+        self._candidates = candidates
         self._presets = deque(config.presets)
         self._tried: set[str] = set()
+        self._most_draws = max(_DRAWS + _BLIND_DRAWS, len(grid))
+        self._most_s = 60.0 * config.max_minutes
+        self._used_s, self._begin_s = 0.0, time.monotonic()
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
-        """The next student as Tune hands it to its trial; `FINISHED` when nothing new is left."""
+        """The next student as Tune hands it to its trial; `FINISHED` when time is up or nothing new is left."""
+        if self._most_s and time.monotonic() - self._begin_s > self._most_s:
+            logger.info("max_minutes are over, no new trial begins")
+            return Searcher.FINISHED
         if self._presets:
             return parameters_of(self._candidates.preset(self._presets.popleft()))
         study = self._ot_study
         assert study is not None
         own, blind = study.sampler, optuna.samplers.RandomSampler(seed=len(study.trials))
         try:
-            for draw in range(_DRAWS + _BLIND_DRAWS):
+            for draw in range(self._most_draws):
                 study.sampler = own if draw < _DRAWS else blind
                 candidate = self._candidate(super().suggest(trial_id) or {})
                 if candidate is not None:
@@ -70,6 +77,7 @@ class StudentSearch(OptunaSearch):
                 study.tell(self._ot_trials.pop(trial_id), state=optuna.trial.TrialState.FAIL)
         finally:
             study.sampler = own
+        logger.info("no further student within the budget in %d draws, no new trial begins", self._most_draws)
         return Searcher.FINISHED
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
@@ -78,17 +86,30 @@ class StudentSearch(OptunaSearch):
             has_figures = bool(result) and all(result.get(name) is not None for name in OBJECTIVES)
             super().on_trial_complete(trial_id, result if has_figures else None, error=error or not has_figures)
 
+    def save(self, checkpoint_path: str) -> None:
+        """Stores what was tried, not the teacher: this happens every second."""
+        self._used_s = time.monotonic() - self._begin_s
+        candidates = self.__dict__.pop("_candidates")
+        try:
+            super().save(checkpoint_path)
+        finally:
+            self._candidates = candidates
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Goes on from what was stored, with the candidates that are there."""
+        super().restore(checkpoint_path)
+        self._begin_s = time.monotonic() - self._used_s
+
     def _candidate(self, parameters: Mapping[str, Any]) -> Candidate | None:
         """None for what does not fit together, is beyond the budget, or was tried."""
-        try:
-            candidate = self._candidates.at(self._candidates.space.point_of(parameters))
-        except ConfigError:
-            return None
         key = str(sorted(parameters.items()))
-        if key in self._tried or beyond(self._budget, candidate.cost):
+        if key in self._tried:
             return None
         self._tried.add(key)
-        return candidate
+        try:
+            return self._candidates.at(self._candidates.space.point_of(parameters))
+        except ConfigError:
+            return None
 
 
 class ParetoHalving(FIFOScheduler):
@@ -99,14 +120,13 @@ class ParetoHalving(FIFOScheduler):
     sorting (Schmucker et al. 2021, arXiv 2106.12639).
     """
 
-    def __init__(self, *, halving_factor: int) -> None:
+    def __init__(self, *, halving_factor: int, memory: "HalvingMemory") -> None:
         super().__init__()
-        self._factor = halving_factor
-        self._measured: dict[int, dict[str, tuple[float, ...]]] = {}
+        self._factor, self._memory = halving_factor, memory
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         """STOP when the trial is dominated and not among the first 1 / factor of those measured at this step."""
-        peers = self._measured.setdefault(result["step"], {})
+        peers = self._memory.measured.setdefault(result["step"], {})
         peers[trial.trial_id] = tuple(result[name] for name in OBJECTIVES)
         ranks = dict(zip(peers, domination_ranks(np.asarray(list(peers.values()))), strict=True))
         rank = ranks[trial.trial_id]
@@ -114,6 +134,23 @@ class ParetoHalving(FIFOScheduler):
         if rank and better * self._factor >= len(peers) >= self._factor:
             return TrialScheduler.STOP
         return TrialScheduler.CONTINUE
+
+
+class HalvingMemory(Callback):
+    """What `ParetoHalving` has measured: Tune restores the state of callbacks, not that of schedulers."""
+
+    def __init__(self) -> None:
+        self.measured: dict[int, dict[str, tuple[float, ...]]] = {}
+        """Training steps -> trial -> objectives."""
+
+    def get_state(self) -> dict[str, Any]:
+        """What a later start of the search needs."""
+        return {"measured": self.measured}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """In place: the scheduler holds the same object."""
+        self.measured.clear()
+        self.measured.update(state["measured"])
 
 
 class SearchProgress(Callback):
@@ -132,7 +169,7 @@ class SearchProgress(Callback):
         cost = trial.config["cost"]
         logger.info(
             "%s: %s; %.2f MB, %.2f ms per second of audio",
-            self._title(trial, trials), trial.config["name"], cost["file_bytes"] / 1e6, cost["rtf"] * 1e3,
+            self._title(trial), trial.config["name"], cost["file_bytes"] / 1e6, cost["rtf"] * 1e3,
         )  # fmt: skip
 
     def on_trial_result(
@@ -141,27 +178,26 @@ class SearchProgress(Callback):
         """Says what was measured."""
         logger.info(
             "%s: step %d of %d, LVE %.3f, EVE %.3f (10⁻⁵ m²), |FDD| %.2f (10⁻⁷ m²)",
-            self._title(trial, trials), result["step"], self._num_steps,
+            self._title(trial), result["step"], self._num_steps,
             result["lve_m2"] * 1e5, result["eve_m2"] * 1e5, result["fdd_abs"] * 1e7,
         )  # fmt: skip
 
     def on_trial_complete(self, iteration: int, trials: Sequence[Trial], trial: Trial, **info: Any) -> None:
         """Says what is left."""
-        stopped = trial.last_result.get("step", 0) < self._num_steps
-        logger.info(
-            "%s: %s; %s", self._title(trial, trials), "stopped early" if stopped else "done", self._rest(trials)
-        )
+        how = "done" if trial.last_result.get("step", 0) >= self._num_steps else "stopped early"
+        logger.info("%s: %s; %s", self._title(trial), how, self._rest(trials, trial))
 
     def on_trial_error(self, iteration: int, trials: Sequence[Trial], trial: Trial, **info: Any) -> None:
         """Says what failed; the search goes on."""
-        logger.warning("%s: failed, the search goes on; %s", self._title(trial, trials), self._rest(trials))
+        logger.warning("%s: failed, the search goes on; %s", self._title(trial), self._rest(trials, trial))
 
-    def _title(self, trial: Trial, trials: Sequence[Trial]) -> str:
-        return f"trial {trials.index(trial) + 1} of {self._num_trials}"
+    def _title(self, trial: Trial) -> str:
+        """Numbered as they were suggested, which Tune keeps in the tag through every restart."""
+        return f"trial {(trial.experiment_tag or '').partition('_')[0]} of {self._num_trials}"
 
-    def _rest(self, trials: Sequence[Trial]) -> str:
+    def _rest(self, trials: Sequence[Trial], ended: Trial) -> str:
         """From the mean time of the trials that this start of the search has ended."""
         self._ended_now += 1
-        left = self._num_trials - sum(trial.is_finished() for trial in trials)
+        left = self._num_trials - sum(trial.is_finished() or trial is ended for trial in trials)
         seconds = (time.monotonic() - self._begin_s) / self._ended_now * left
         return f"about {clock(seconds)} remaining" if left > 0 else "that was the last"

@@ -7,6 +7,7 @@ most of the work.
 
 import dataclasses
 import itertools
+import json
 import logging
 import time
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from diffusiontalker.config import ConfigError
+from diffusiontalker.config import ConfigError, publish_file
 from diffusiontalker.data import Batch, Corpus, Window, WindowSource, collate, write_windows
 from diffusiontalker.diffusion import ddim_step, time_grid
 from diffusiontalker.inference import load_bundle
@@ -30,6 +31,7 @@ from diffusiontalker.training.ranks import Ranks
 _LOG = logging.getLogger(__name__)
 
 _SPLITS = ("train", "validation")
+_ORIGIN = "origin.json"
 _LINE_SECONDS = 5.0
 
 
@@ -37,15 +39,16 @@ def record_teacher_paths(config: TrainingConfig, corpus: Corpus, folder: Path, *
     """Takes a teacher's paths on windows of a corpus; a split that `folder` holds already is left as it is.
 
     Args:
-        config: windows, augmentation, seed and batch, and a distillation objective that names the teacher; the
-            student's network and the optimizer do not matter.
+        config: windows, augmentation, seed and batch, and a distillation objective that names the teacher. Students
+            hear sound: their network's size does not matter, its encoder must not be a pretrained one.
         corpus: its `train` and `validation` splits are used.
         folder: gets a `WindowStore` per split, for `objective.paths`.
-        states: steps that a path is kept in, the most that a student may take; a divisor of the teacher's own.
+        states: steps that a path is kept in, which the steps of every student must divide; a divisor of the teacher's.
         per_clip: windows drawn from every training clip; a validation clip has one.
 
     Raises:
-        ConfigError: when `states` does not divide the teacher's steps, or the corpus does not fit the teacher.
+        ConfigError: when `states` does not divide the teacher's steps, the corpus does not fit the teacher, or `folder`
+            holds paths of another teacher or on another corpus.
     """
     assert isinstance(config.objective, DistillationObjectiveConfig)
     bundle = load_bundle(config.objective.teacher)
@@ -56,9 +59,10 @@ def record_teacher_paths(config: TrainingConfig, corpus: Corpus, folder: Path, *
         )
     require_fitting(corpus, bundle.talker)
     objective_config = dataclasses.replace(config.objective, condition_dropout=0.0, student_steps=states, paths="")
-    config = dataclasses.replace(config, talker=bundle.talker.config, objective=objective_config)
+    config = dataclasses.replace(config, objective=objective_config)
     objective = build_objective(bundle.talker, config, ranks=Ranks()).eval()
     assert isinstance(objective, DistillationObjective)
+    _require_same_origin(folder, {"teacher": bundle.digest, "corpus": corpus.info.digest})
     for split in _SPLITS:
         if split in corpus.info.splits and not (folder / split).exists():
             source = window_source(config, corpus, bundle.talker, split=split)
@@ -66,6 +70,22 @@ def record_teacher_paths(config: TrainingConfig, corpus: Corpus, folder: Path, *
             rounds = per_clip if split == "train" else 1
             walk = _walked(source, objective, config, num_steps=bundle.sampling.num_steps, rounds=rounds)
             write_windows(folder / split, _told(walk, split=split, total=rounds * len(source)))
+
+
+def _require_same_origin(folder: Path, origin: dict[str, str]) -> None:
+    """Writes down what paths are made from, or compares with what was written down."""
+    path = folder / _ORIGIN
+    if not path.exists():
+        with publish_file(path) as temporary:
+            temporary.write_text(json.dumps(origin) + "\n", encoding="utf-8")
+        return
+    before = json.loads(path.read_text(encoding="utf-8"))
+    for what, digest in origin.items():
+        if before.get(what) != digest:
+            raise ConfigError(
+                f"{folder} was made with another {what} ({str(before.get(what))[:12]}, now {digest[:12]}); put the old "
+                "one back, or start a new run with --out"
+            )
 
 
 def _walked(

@@ -2,9 +2,10 @@ import dataclasses
 
 import pytest
 import tiny
+import torch
 
-from diffusiontalker.evaluation import cost_of
-from diffusiontalker.inference import Bundle, SamplingConfig, save_bundle
+from diffusiontalker.evaluation import one_core_speeds, operations_per_s
+from diffusiontalker.inference import Bundle, SamplingConfig
 from diffusiontalker.training import build_talker
 
 
@@ -17,40 +18,35 @@ def bundle(tmp_path_factory):
     )  # fmt: skip
 
 
-def test_bytes_are_those_of_the_files(bundle, tmp_path):
-    save_bundle(bundle, tmp_path / "bundle")
-    needed = ("config.json", "model.safetensors", "prototypes.safetensors", "statistics.json")
-    assert cost_of(bundle, repeats=1).file_bytes == sum((tmp_path / "bundle" / name).stat().st_size for name in needed)
+def in_steps(bundle: Bundle, steps: int) -> Bundle:
+    return dataclasses.replace(bundle, sampling=SamplingConfig(num_steps=steps), digest="", file_bytes=0)
 
 
 def test_operations_grow_with_the_diffusion_steps_alone(bundle):
     """Two steps more cost twice what one more costs: the encoder runs once, the denoiser in every step."""
-    one, two, four = (
-        cost_of(
-            dataclasses.replace(bundle, sampling=SamplingConfig(num_steps=steps), digest="", file_bytes=0), repeats=1
-        )
-        for steps in (1, 2, 4)
-    )
-    step = two.operations_per_s - one.operations_per_s
-    assert step > 0
-    assert four.operations_per_s - two.operations_per_s == pytest.approx(2 * step)
-    assert one.parameters == four.parameters == bundle.parameters
+    one, two, four = (operations_per_s(in_steps(bundle, steps)) for steps in (1, 2, 4))
+    assert two > one
+    assert four - two == pytest.approx(2 * (two - one))
 
 
 def test_a_dense_layer_counts_two_operations_per_weight_and_frame(bundle):
-    talker = bundle.talker
-    frames, width = 25.0, talker.config.denoiser.width
-    one_more = cost_of(
-        dataclasses.replace(bundle, sampling=SamplingConfig(num_steps=2), digest="", file_bytes=0), repeats=1
-    ).operations_per_s - cost_of(
-        dataclasses.replace(bundle, sampling=SamplingConfig(num_steps=1), digest="", file_bytes=0), repeats=1
-    ).operations_per_s  # fmt: skip
-    per_frame = sum(
+    """The denoiser's products over frames at 25 fps; what runs once per clip is next to nothing."""
+    one_more_step = operations_per_s(in_steps(bundle, 2)) - operations_per_s(in_steps(bundle, 1))
+    weights = sum(
         parameter.numel()
-        for name, parameter in talker.denoiser.named_parameters()
-        if parameter.ndim == 2 and ("conv" in name or "out.weight" in name or name in _FRAME_WISE)
+        for name, parameter in bundle.talker.denoiser.named_parameters()
+        if parameter.ndim == 2 and name.split(".")[-2] in ("conv", "out", "motion_in", "speech_in", "motion_out")
     )
-    assert one_more == pytest.approx(2 * per_frame * frames, rel=0.05), width
+    assert one_more_step == pytest.approx(2 * weights * 25.0, rel=0.05)
 
 
-_FRAME_WISE = ("motion_in.weight", "speech_in.weight", "motion_out.weight")
+def test_speeds_are_measured_on_one_thread_and_the_threads_given_back(bundle):
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        speeds = one_core_speeds({"a": bundle, "b": in_steps(bundle, 4)}, repeats=1)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(threads)
+    assert set(speeds) == {"a", "b"}
+    assert all(rtf > 0 for rtf in speeds.values())

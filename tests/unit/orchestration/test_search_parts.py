@@ -10,11 +10,11 @@ from ray.tune.search import Searcher
 
 from diffusiontalker.config import ConfigError, from_plain, load_config
 from diffusiontalker.inference import Bundle, SamplingConfig
-from diffusiontalker.orchestration import SearchJobConfig
+from diffusiontalker.orchestration import SearchJobConfig, searching
 from diffusiontalker.orchestration.candidates import Candidates
 from diffusiontalker.orchestration.search_results import _checks, _chosen, _importances
 from diffusiontalker.orchestration.search_space import Range, SearchSpace
-from diffusiontalker.orchestration.searching import ParetoHalving, StudentSearch
+from diffusiontalker.orchestration.searching import HalvingMemory, ParetoHalving, StudentSearch
 from diffusiontalker.training import TrainingConfig, build_talker
 
 SPACE = {
@@ -99,6 +99,10 @@ def test_a_space_that_is_none_is_refused(space, message, teacher):
         ({"training": {"objective": {"kind": "distillation"}}}, "condition_dropout is 0.1"),
         ({"space": {"optimizer.learning_rate": {"low": 2, "high": 1}}}, "low is 2, high is 1"),
         ({"trial": {"halving_factor": 1}}, "halving_factor is 1"),
+        (
+            {"training": {"objective": {"kind": "distillation", "condition_dropout": 0, "precompute": False}}},
+            "precompute",
+        ),
         ({"budget": {"max_megabytes": -1}}, "max_megabytes is -1"),
     ],
 )
@@ -153,6 +157,7 @@ def test_a_search_survives_being_stored(teacher, tmp_path):
     searcher = StudentSearch(config, Candidates(config, teacher))
     first = searcher.suggest("a")
     searcher.save(str(tmp_path / "state"))
+    assert (tmp_path / "state").stat().st_size < 20_000, "the teacher is stored with it"
     again = StudentSearch(config, Candidates(config, teacher))
     again.restore(str(tmp_path / "state"))
     assert again.suggest("b")["point"] != first["point"]
@@ -164,22 +169,39 @@ def measured(scheduler: ParetoHalving, name: str, *, lve: float, size: float, st
 
 
 def test_a_dominated_trial_is_stopped_once_enough_were_measured():
-    scheduler = ParetoHalving(halving_factor=3)
+    scheduler = ParetoHalving(halving_factor=3, memory=HalvingMemory())
     assert measured(scheduler, "small", lve=3.0, size=1.0) == TrialScheduler.CONTINUE
     assert measured(scheduler, "large", lve=1.0, size=3.0) == TrialScheduler.CONTINUE
     assert measured(scheduler, "worse than both", lve=4.0, size=4.0) == TrialScheduler.STOP
 
 
 def test_the_best_of_its_size_goes_on_however_large_its_error():
-    scheduler = ParetoHalving(halving_factor=2)
+    scheduler = ParetoHalving(halving_factor=2, memory=HalvingMemory())
     for number in range(6):
         assert measured(scheduler, str(number), lve=10.0 - number, size=1.0 + number) == TrialScheduler.CONTINUE
 
 
 def test_trials_are_compared_after_as_many_steps():
-    scheduler = ParetoHalving(halving_factor=2)
+    scheduler = ParetoHalving(halving_factor=2, memory=HalvingMemory())
     measured(scheduler, "a", lve=1.0, size=1.0, step=8)
     assert measured(scheduler, "b", lve=9.0, size=9.0, step=4) == TrialScheduler.CONTINUE
+
+
+def test_what_was_measured_outlives_a_restart():
+    before, after = HalvingMemory(), HalvingMemory()
+    measured(ParetoHalving(halving_factor=2, memory=before), "good", lve=1.0, size=1.0)
+    resumed = ParetoHalving(halving_factor=2, memory=after)
+    after.set_state(before.get_state())
+    assert measured(resumed, "bad", lve=2.0, size=2.0) == TrialScheduler.STOP
+
+
+def test_no_trial_begins_when_time_is_up(teacher, monkeypatch):
+    config = search(max_minutes=1.0)
+    searcher = StudentSearch(config, Candidates(config, teacher))
+    assert isinstance(searcher.suggest("a"), dict)
+    later = searching.time.monotonic() + 61.0
+    monkeypatch.setattr(searching.time, "monotonic", lambda: later)
+    assert searcher.suggest("b") == Searcher.FINISHED
 
 
 def row(name: str, lve: float, size: float, *, is_preset: bool = False, on_front: bool = True, **more) -> dict:
@@ -212,7 +234,7 @@ def test_importance_is_given_to_the_key_that_decides():
     rows = [
         row(str(number), 1e-6 * width, 1e6,
             point={"talker.encoder.width": width, "talker.denoiser.dilations": dilations, "objective.student_steps": 1})
-        for number, (width, dilations) in enumerate([*itertools.product((8, 16), ([1], [1, 2]))] * 2)
+        for number, (width, dilations) in enumerate([*itertools.product((8, 16), ([1], [1, 2]))] * 3)
     ]  # fmt: skip
     shares = _importances(rows, search())
     assert max(shares, key=shares.__getitem__) == "talker.encoder.width"

@@ -130,6 +130,31 @@ def test_windows_read_back_are_those_written(folder, corpus, teacher):
     assert np.isfinite(batch.motion.numpy()).all()
 
 
+def test_paths_of_another_teacher_are_not_mixed_in(folder, corpus, teacher, tmp_path):
+    other = load_bundle(teacher)
+    save_bundle(
+        dataclasses.replace(other, sampling=SamplingConfig(num_steps=4), digest="", file_bytes=0), tmp_path / "t"
+    )
+    with pytest.raises(ConfigError, match="was made with another teacher"):
+        record_teacher_paths(distillation(tmp_path / "t"), corpus, folder, states=STATES, per_clip=3)
+
+
+def test_students_of_a_pretrained_teacher_hear_sound(corpus, tmp_path, tiny_hubert):
+    encoder = {"family": "hugging_face", "checkpoint": str(tiny_hubert)}
+    config = from_plain(
+        TrainingConfig, tiny.TINY_TRAINING | {"talker": tiny.TINY_TRAINING["talker"] | {"encoder": encoder}}
+    )
+    bundle = Bundle(talker=build_talker(config, corpus).eval(), sampling=SamplingConfig(num_steps=2))
+    save_bundle(bundle, tmp_path / "teacher")
+    record_teacher_paths(distillation(tmp_path / "teacher"), corpus, tmp_path / "paths", states=2, per_clip=1)
+    window = WindowStore(tmp_path / "paths" / "train").window(0)
+    assert window.speech.ndim == window.reference.ndim == 1
+    assert window.taught is not None
+    assert window.taught.shape[1] == bundle.talker.encoder.feature_dim
+    student = distillation(tmp_path / "teacher", student_steps=2, paths=str(tmp_path / "paths"))
+    train(dataclasses.replace(student, num_steps=2, checkpoint_every=2), corpus)
+
+
 def test_steps_that_do_not_divide_the_teachers_are_refused(corpus, teacher, tmp_path):
     with pytest.raises(ConfigError, match="takes 8 diffusion steps, which a student of 3 steps cannot follow"):
         record_teacher_paths(distillation(teacher), corpus, tmp_path, states=3, per_clip=1)
