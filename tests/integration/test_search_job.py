@@ -128,7 +128,7 @@ def test_a_failing_trial_does_not_end_the_search(job, smoke_run, tmp_path):
     [
         (["--teacher", "no/such/bundle"], "no/such/bundle: does not exist"),
         (["--budget.max-megabytes", "0.001"], "no student of this space is within the budget"),
-        (["--preset-steps", "3", "--presets", "nano"], "a student of 3 steps is asked for"),
+        (["--preset-steps", "3", "--presets", "nano"], "a student of 3 steps is asked for: chain.until is 3"),
         (["--mlflow-tracking-uri", "file:/nowhere"], "MLflow is not installed"),
     ],
 )
