@@ -117,9 +117,10 @@ def test_jobs_are_thin_and_say_how_they_are_run(path):
 @pytest.mark.parametrize("path", sorted((ROOT / "jobs" / "configs").glob("*.yaml")), ids=lambda path: path.name)
 def test_shipped_configs_parse_strictly(path):
     from diffusiontalker.config import ConfigError, from_plain, load_config
-    from diffusiontalker.orchestration import DistillJobConfig, MainJobConfig
+    from diffusiontalker.orchestration import DistillJobConfig, MainJobConfig, SearchJobConfig
 
-    config_class = DistillJobConfig if path.stem.endswith("_student") else MainJobConfig
+    classes = {"student": DistillJobConfig, "search": SearchJobConfig}
+    config_class = classes.get(path.stem.rpartition("_")[2], MainJobConfig)
     load_config(config_class, path=path)
     raw = yaml.safe_load(path.read_text(encoding="utf-8"))
     with pytest.raises(ConfigError, match="stpes"):

@@ -85,7 +85,7 @@ def test_the_version_is_the_package_version(command: Callable) -> None:
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        ([], "a verb is missing (allowed: animate, enroll, voices, corpus, evaluate)"),
+        ([], "a verb is missing (allowed: animate, enroll, voices, corpus, evaluate, bench)"),
         (["anmate"], "'anmate' is no verb; perhaps you meant 'animate'"),
         (["corpus"], "diffusiontalker corpus: a verb is missing (allowed: import, synthesize, label, inspect)"),
         (["corpus", "imprt"], "perhaps you meant 'import'"),

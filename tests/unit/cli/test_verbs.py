@@ -167,6 +167,7 @@ def test_the_installed_program_animates_in_a_process_of_its_own(
     )
 
 
+@pytest.mark.slow
 def test_bench_search_compares_three_ways_to_train_a_student(
     corpus_path: Path, bundle_path: Path, command: Callable
 ) -> None:
