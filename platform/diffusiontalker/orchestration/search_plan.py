@@ -21,7 +21,7 @@ SPACE: Space = {
     "talker.personalizer.personalized_dim": (32, 64),
     "objective.student_steps": (1, 2, 4),
 }
-"""Around the hand-made sizes, from about 0.4 to 7 MB."""
+"""Around the hand-made sizes small and nano, and below them."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,7 +1,6 @@
 """From what Ray Tune leaves to the content of a report: rows, front, choice, checks."""
 
 import dataclasses
-import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,8 +19,6 @@ from diffusiontalker.orchestration.search_space import SearchSpace
 from diffusiontalker.orchestration.search_trial import BUNDLE, ERRORS
 from diffusiontalker.orchestration.searching import OBJECTIVES
 from diffusiontalker.training import TrainingConfig
-
-logger = logging.getLogger(__name__)
 
 Row = dict[str, Any]
 _ROUNDS = 7
