@@ -15,7 +15,7 @@ from diffusiontalker.training.ranks import Ranks
 from diffusiontalker.training.speech_features import clip_features, precompute_features
 from diffusiontalker.training.teacher_paths import record_teacher_paths
 from diffusiontalker.training.telemetry import FileTelemetry, NoTelemetry, Telemetry
-from diffusiontalker.training.timing import TrainingTime, time_trainings
+from diffusiontalker.training.timing import TimedTraining, TrainingTime, time_trainings
 
 __all__ = [
     "CheckpointError",
@@ -29,6 +29,7 @@ __all__ = [
     "TeacherObjective",
     "TeacherObjectiveConfig",
     "Telemetry",
+    "TimedTraining",
     "TrainingConfig",
     "TrainingState",
     "TrainingTime",

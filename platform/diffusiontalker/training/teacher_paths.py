@@ -95,15 +95,29 @@ def _walked(
     drawn = itertools.product(range(rounds), range(len(source)))
     while numbers := list(itertools.islice(drawn, config.batch_size)):
         windows = [source.window(index, seed=mixed(config.seed, number, index, 4)) for number, index in numbers]
-        batch = collate(windows)
-        with torch.no_grad(), autocast(config.precision, batch.motion.device):
-            heard = objective.hear_as_teacher(batch)
-            path = _path(objective, heard, batch, num_steps=num_steps)
-        embeddings = torch.stack([torch.stack(pair, dim=1) for pair in (heard.own, heard.reference)], dim=1)
-        for window, states, own in zip(windows, path, embeddings, strict=True):
+        with autocast(config.precision, torch.device("cpu")):
+            batch = with_paths(collate(windows), objective, num_steps=num_steps)
+        assert batch.path is not None
+        assert batch.taught_embeddings is not None
+        for window, path, embeddings in zip(windows, batch.path, batch.taught_embeddings, strict=True):
             yield dataclasses.replace(
-                window, path=states[: len(window.motion)].numpy(), taught_embeddings=own.float().numpy()
+                window, path=path[: len(window.motion)].numpy(), taught_embeddings=embeddings.numpy()
             )
+
+
+@torch.no_grad()
+def with_paths(batch: Batch, objective: DistillationObjective, *, num_steps: int) -> Batch:
+    """The batch with the teacher's embeddings, and its path in the states that the objective's student takes.
+
+    Args:
+        batch: windows.
+        objective: its `student_steps` divide `num_steps`.
+        num_steps: steps of the teacher from noise to motion.
+    """
+    heard = objective.hear_as_teacher(batch)
+    embeddings = torch.stack([torch.stack(pair, dim=1) for pair in (heard.own, heard.reference)], dim=1)
+    path = _path(objective, heard, batch, num_steps=num_steps)
+    return dataclasses.replace(batch, path=path, taught_embeddings=embeddings.float())
 
 
 def _path(objective: DistillationObjective, heard: Heard, batch: Batch, *, num_steps: int) -> Tensor:

@@ -5,11 +5,26 @@ import statistics
 import time
 from collections.abc import Mapping
 
+import torch
+
 from diffusiontalker.data import Corpus
 from diffusiontalker.training.build import build_objective, build_talker, window_source
 from diffusiontalker.training.loop import TrainingConfig, optimize, training_batch
+from diffusiontalker.training.objectives import DistillationObjective
 from diffusiontalker.training.optim import build_optimizer
+from diffusiontalker.training.precision import autocast
 from diffusiontalker.training.ranks import Ranks
+from diffusiontalker.training.teacher_paths import with_paths
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class TimedTraining:
+    """A training whose time is taken."""
+
+    config: TrainingConfig
+    """One process, on the CPU."""
+    walk_steps: int = 0
+    """Steps in which a distillation's teacher goes from noise to motion anew for every batch; 0: it does not."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -26,17 +41,17 @@ class TrainingTime:
         return self.preparation_s + num_steps * self.step_s
 
 
-def time_trainings(trainings: Mapping[str, TrainingConfig], corpus: Corpus, *, rounds: int) -> dict[str, TrainingTime]:
+def time_trainings(trainings: Mapping[str, TimedTraining], corpus: Corpus, *, rounds: int) -> dict[str, TrainingTime]:
     """Prepares every training, then takes one step of each per round, after two rounds that are not counted.
 
     Args:
-        trainings: name -> configuration; one process, on the CPU.
+        trainings: name -> what is trained.
         corpus: what they learn from.
         rounds: timed steps of each.
     """
     ready, preparation = {}, {}
-    for name, config in trainings.items():
-        begin = time.perf_counter()
+    for name, training in trainings.items():
+        begin, config = time.perf_counter(), training.config
         talker = build_talker(config, corpus)
         objective = build_objective(talker, config, ranks=Ranks())
         source = window_source(config, corpus, talker, split="train")
@@ -45,8 +60,12 @@ def time_trainings(trainings: Mapping[str, TrainingConfig], corpus: Corpus, *, r
     seconds: dict[str, list[float]] = {name: [] for name in trainings}
     for step in range(2 + rounds):
         for name, (objective, optimizer, source) in ready.items():
-            begin, config = time.perf_counter(), trainings[name]
+            begin, config = time.perf_counter(), trainings[name].config
             batch = training_batch(source, config, step=step, ranks=Ranks())
+            if trainings[name].walk_steps:
+                assert isinstance(objective, DistillationObjective)
+                with autocast(config.precision, torch.device("cpu")):
+                    batch = with_paths(batch, objective, num_steps=trainings[name].walk_steps)
             optimize(objective, optimizer, batch, rate=config.optimizer.learning_rate, config=config)
             seconds[name].append(time.perf_counter() - begin)
     return {

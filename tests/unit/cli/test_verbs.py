@@ -168,16 +168,16 @@ def test_the_installed_program_animates_in_a_process_of_its_own(
 
 
 @pytest.mark.slow
-def test_bench_search_compares_three_ways_to_train_a_student(
-    corpus_path: Path, bundle_path: Path, command: Callable
-) -> None:
+def test_bench_search_compares_ways_to_train_a_student(corpus_path: Path, bundle_path: Path, command: Callable) -> None:
     flags = ["--rounds", "1", "--trial-steps", "10", "--trials", "2", "--paths-per-clip", "1", "--threads", "2"]
     outcome = command("bench", "search", "--bundle", bundle_path, "--corpus", corpus_path, *flags)
     assert (outcome.code, outcome.err) == (0, "")
-    heads, asked, features, shared, totals = outcome.out.splitlines()
+    heads, shared, anew, *halvings, totals = outcome.out.splitlines()
     assert heads.split()[0] == "prepare"
-    assert [line.split()[0] for line in (asked, features, shared)] == ["nothing", "features", "teacher's"]
+    assert shared.startswith("paths ready-made")
     assert shared.split()[-1] == "1.00"
+    assert anew.startswith("paths taken anew")
+    assert [line.startswith("two teacher steps") for line in halvings] == [True, True]
     assert "2 trials of 10 steps" in totals
     refused = command("bench", "search", "--bundle", bundle_path, "--corpus", corpus_path, "--rounds", "0")
     assert (refused.code, refused.err) == (2, "error: --rounds 0: expected at least 1\n")
