@@ -35,14 +35,20 @@ def log_mel(
         num_mels: bands between 0 and 8 kHz.
     """
     frames = 2 * timebase.speech_frames(waveforms.shape[-1])
-    window = _window(waveforms.device)
     left = WINDOW_SAMPLES // 2
     right = max(0, (frames - 1) * HOP_SAMPLES + WINDOW_SAMPLES - left - waveforms.shape[-1])
     padded = torch.nn.functional.pad(waveforms, (left, right))
-    windows = padded.unfold(-1, WINDOW_SAMPLES, HOP_SAMPLES)[:, :frames]  # (batch, mels, window)
+    return log_mel_of_windows(padded.unfold(-1, WINDOW_SAMPLES, HOP_SAMPLES)[:, :frames], num_mels=num_mels)
+
+
+def log_mel_of_windows(
+    windows: Float[Tensor, "batch mels window"], *, num_mels: int = NUM_MELS
+) -> Float[Tensor, "batch mels num_mels"]:
+    """One mel frame for each stretch of `WINDOW_SAMPLES` samples, in whose middle it stands."""
+    window = _window(windows.device)
     spectrum = torch.fft.rfft(windows * window, n=_FFT_SIZE)
     power = spectrum.real.square() + spectrum.imag.square()
-    energy = power @ _filters(num_mels, waveforms.device)
+    energy = power @ _filters(num_mels, windows.device)
     return (energy.clamp_min(_FLOOR).log() - _CENTRE) / _SPREAD
 
 

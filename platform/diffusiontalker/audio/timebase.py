@@ -48,16 +48,16 @@ def samples_of_frames(frames: int, *, fps: float) -> int:
     return round(frames * SAMPLE_RATE_HZ / fps)
 
 
-def interpolation(target_frames: int, *, target_fps: float, source_frames: int, source_fps: float) -> tuple[
-    np.ndarray, np.ndarray
-]:  # fmt: skip
-    """Linear interpolation from one frame grid to another.
+def interpolation(
+    target_frames: int, *, target_fps: float, source_frames: int, source_fps: float, first_frame: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Linear interpolation from one frame grid to another, for `target_frames` frames from `first_frame` on.
 
     Returns:
         `(lower, weight)`, each (target_frames,): sample `i` is `(1 - weight) * x[lower] + weight * x[lower + 1]`;
         positions past the last source frame hold it (`lower + 1` is then clipped by the caller via `weight = 0`).
     """
-    position = np.arange(target_frames, dtype=np.float64) * (source_fps / target_fps)
+    position = np.arange(first_frame, first_frame + target_frames, dtype=np.float64) * (source_fps / target_fps)
     position = np.minimum(position, source_frames - 1)
     lower = np.floor(position + _TOLERANCE).astype(np.int64)
     weight = np.maximum(position - lower, 0.0)

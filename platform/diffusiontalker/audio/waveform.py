@@ -13,6 +13,7 @@ import struct
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import soundfile
@@ -31,8 +32,16 @@ _MAX_PEAK = 8.0
 """Float files may exceed 1 a little; far beyond it they hold unscaled integers."""
 
 
+AudioCause = Literal["unusable", "too_large", "unknown_format"]
+"""Why audio is refused, for programs: what it holds; how much of it, or of the work it makes; or that it is no audio."""
+
+
 class AudioError(ValueError):
     """Audio that cannot be used; the message names the source, what it holds, what is allowed and what to do."""
+
+    def __init__(self, message: str, *, cause: AudioCause = "unusable") -> None:
+        super().__init__(message)
+        self.cause: AudioCause = cause
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -156,7 +165,8 @@ def _opened(source: Path | str | bytes, *, name: str, limits: AudioLimits) -> It
             raise AudioError(f"{name}: the file is empty (0 bytes), expected {_FORMATS}; export or upload it again")
         if num_bytes > limits.max_bytes:
             raise AudioError(
-                f"{name}: {num_bytes} bytes, at most {limits.max_bytes} are allowed; shorten or compress it"
+                f"{name}: {num_bytes} bytes, at most {limits.max_bytes} are allowed; shorten or compress it",
+                cause="too_large",
             )
         yield stream
 
@@ -172,7 +182,10 @@ def _check_signature(stream: _Stream, *, name: str) -> None:
     is_wav = head[:4] in (b"RIFF", b"RIFX", b"RF64") and head[8:] == b"WAVE"
     is_mp3 = head[:3] == b"ID3" or (len(head) > 1 and head[0] == 0xFF and head[1] & 0xE0 == 0xE0)
     if not (is_wav or is_mp3 or head[:4] in (b"fLaC", b"OggS")):
-        raise AudioError(f"{name}: unknown format (it begins with {head[:8]!r}), expected {_FORMATS}; convert it first")
+        raise AudioError(
+            f"{name}: unknown format (it begins with {head[:8]!r}), expected {_FORMATS}; convert it first",
+            cause="unknown_format",
+        )
     if head[:4] == b"RIFF":
         _check_wav_data(stream, name=name)
     stream.seek(0)
@@ -228,12 +241,14 @@ def _decode(sound: soundfile.SoundFile, *, name: str, limits: AudioLimits) -> np
         decoded += len(block)
         if decoded > budget:
             raise AudioError(
-                f"{name}: longer than {limits.max_seconds:g} s, the longest allowed; split it or raise max_seconds"
+                f"{name}: longer than {limits.max_seconds:g} s, the longest allowed; split it or raise max_seconds",
+                cause="too_large",
             )
         if time.monotonic() > deadline:
             raise AudioError(
                 f"{name}: decoding took longer than {limits.max_decode_seconds:g} s and was stopped after "
-                f"{decoded / rate_hz:.1f} s of audio; convert it to 16 kHz wav first or raise max_decode_seconds"
+                f"{decoded / rate_hz:.1f} s of audio; convert it to 16 kHz wav first or raise max_decode_seconds",
+                cause="too_large",
             )
         mono = block.mean(axis=1, dtype=np.float32)
         resampled.append(resampler.resample_chunk(mono, last=not len(mono)))

@@ -4,7 +4,8 @@ from diffusiontalker.inference.bundle import Bundle, BundleError, Precision, Sam
 from diffusiontalker.inference.enrollment import enroll
 from diffusiontalker.inference.pipeline import AnimationError, Style, animate, animate_batch, embed
 from diffusiontalker.inference.pseudo_labels import piece_seed, pseudo_label
-from diffusiontalker.inference.voices import Voice, VoiceError, VoiceStore, blend, read_voice, write_voice
+from diffusiontalker.inference.streaming import Stream, StreamedFrames, StreamingTalker
+from diffusiontalker.inference.voices import Voice, VoiceError, VoiceStore, blend, make_voice, read_voice, write_voice
 
 __all__ = [
     "AnimationError",
@@ -12,6 +13,9 @@ __all__ = [
     "BundleError",
     "Precision",
     "SamplingConfig",
+    "Stream",
+    "StreamedFrames",
+    "StreamingTalker",
     "Style",
     "Voice",
     "VoiceError",
@@ -22,6 +26,7 @@ __all__ = [
     "embed",
     "enroll",
     "load_bundle",
+    "make_voice",
     "piece_seed",
     "pseudo_label",
     "read_voice",

@@ -182,7 +182,14 @@ def _animate(
 
     normalized = sample_ddim(predict_clean, noise * temperature, num_steps=num_steps, callback=report)
     motion = talker.statistics.denormalize(normalized).cpu().numpy()
-    return [_clip(talker, row[:length]) for row, length in zip(motion, frames, strict=True)]
+    return [
+        MotionClip(
+            coefficients=finished_frames(talker, row[:length]),
+            fps=talker.motion_fps,
+            channel_names=talker.channel_names,
+        )
+        for row, length in zip(motion, frames, strict=True)
+    ]
 
 
 def speech_features(
@@ -263,10 +270,9 @@ def _stacked(waveforms: Sequence[np.ndarray], device: torch.device) -> tuple[Ten
     return stacked, lengths
 
 
-def _clip(talker: Talker, motion: np.ndarray) -> MotionClip:
-    if talker.channel_names == CHANNELS:
-        motion = postprocess(motion, fps=talker.motion_fps)
-    return MotionClip(coefficients=motion, fps=talker.motion_fps, channel_names=talker.channel_names)
+def finished_frames(talker: Talker, motion: np.ndarray) -> np.ndarray:
+    """(frames, channels) as they leave the house: ARKit weights in [0, 1], other channels as they are."""
+    return postprocess(motion, fps=talker.motion_fps) if talker.channel_names == CHANNELS else motion
 
 
 def _device(talker: Talker) -> torch.device:

@@ -234,10 +234,8 @@ def write_voice(voice: Voice, path: Path, *, overwrite: bool = False) -> None:
     Raises:
         ArtefactError: when `path` exists (unless `overwrite`) or cannot be written.
     """
-    plain = {"format": FORMAT, "version": VERSION, **dataclasses.asdict(voice)}
-    plain |= {"identity": voice.identity.tolist(), "emotion": voice.emotion.tolist()}
     with publish_file(path, overwrite=overwrite) as temporary:
-        temporary.write_text(json.dumps(plain, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+        temporary.write_bytes(voice_to_json(voice))
 
 
 def read_voice(path: Path) -> Voice:
@@ -247,15 +245,39 @@ def read_voice(path: Path) -> Voice:
         VoiceError: when the file is missing, damaged, or no voice of this version.
     """
     try:
-        plain = json.loads(path.read_text(encoding="utf-8"))
+        content = path.read_bytes()
     except FileNotFoundError:
         raise VoiceError(f"{path}: no such voice file; make one with 'diffusiontalker enroll'") from None
-    except (OSError, ValueError) as error:
+    except OSError as error:
         raise VoiceError(f"{path}: cannot be read as a voice ({error}); enroll the voice again") from None
-    if not isinstance(plain, dict) or plain.pop("format", None) != FORMAT or plain.pop("version", None) != VERSION:
-        raise VoiceError(f"{path}: not a {FORMAT} of version {VERSION}; make one with 'diffusiontalker enroll'")
+    return voice_from_json(content, source=str(path))
+
+
+def voice_to_json(voice: Voice) -> bytes:
+    """A voice as the UTF-8 JSON of its file."""
+    plain = {"format": FORMAT, "version": VERSION, **dataclasses.asdict(voice)}
+    plain |= {"identity": voice.identity.tolist(), "emotion": voice.emotion.tolist()}
+    return (json.dumps(plain, ensure_ascii=False, indent=1) + "\n").encode()
+
+
+def voice_from_json(content: bytes, *, source: str) -> Voice:
+    """The voice that `voice_to_json` wrote.
+
+    Args:
+        content: UTF-8 JSON.
+        source: what messages call it.
+
+    Raises:
+        VoiceError: when it is damaged, or no voice of this version.
+    """
     try:
-        stored = from_plain(_StoredVoice, plain, source=str(path))
+        plain = json.loads(content.decode())
+    except (ValueError, RecursionError) as error:
+        raise VoiceError(f"{source}: cannot be read as a voice ({error}); enroll the voice again") from None
+    if not isinstance(plain, dict) or plain.pop("format", None) != FORMAT or plain.pop("version", None) != VERSION:
+        raise VoiceError(f"{source}: not a {FORMAT} of version {VERSION}; make one with 'diffusiontalker enroll'")
+    try:
+        stored = from_plain(_StoredVoice, plain, source=source)
         return Voice(
             voice_id=stored.voice_id,
             name=stored.name,
@@ -267,7 +289,7 @@ def read_voice(path: Path) -> Voice:
     except ConfigError as error:
         raise VoiceError(f"{error}; enroll the voice again") from None
     except VoiceError as error:
-        raise VoiceError(f"{path}: {error}") from None
+        raise VoiceError(f"{source}: {error}") from None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)

@@ -19,6 +19,18 @@ class Context:
     """Future frames that an output depends on: its look-ahead."""
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class BlockState:
+    """What a block remembers of streams between their pieces; zeros at their beginning."""
+
+    hidden: Tensor
+    """(batch, left + right, width) what the convolution has seen last."""
+    x: Tensor
+    """(batch, right, width) input whose output is still to come."""
+    mask: Tensor
+    """(batch, right, 1) its mask."""
+
+
 class ConvBlock(nn.Module):
     """`x + gate * Linear(GELU(Conv(mask * modulate(LayerNorm(x)))))`.
 
@@ -50,6 +62,30 @@ class ConvBlock(nn.Module):
         condition: Float[Tensor, "batch condition"] | None = None,
     ) -> Float[Tensor, "batch frames width"]:
         """Frames outside the mask count as zeros, exactly as beyond the ends of a clip."""
+        hidden, gate = self._modulated(x, mask, condition)
+        return x + self._branch(F.pad(hidden, (0, 0, self.context.left, self.context.right)), gate)
+
+    def advance(
+        self,
+        x: Float[Tensor, "batch frames width"],
+        mask: Float[Tensor, "batch frames 1"],
+        condition: Float[Tensor, "batch condition"] | None,
+        past: BlockState,
+    ) -> tuple[Float[Tensor, "batch frames width"], Float[Tensor, "batch frames 1"], BlockState]:
+        """The next frames of streams: as many out as in, `context.right` frames later, with their mask.
+
+        Over a whole stream it gives what `forward` gives, when `context.right` masked frames follow its end.
+        """
+        frames = x.shape[1]
+        hidden, gate = self._modulated(x, mask, condition)
+        hidden, x, mask = (
+            torch.cat([before, now], dim=1) for before, now in ((past.hidden, hidden), (past.x, x), (past.mask, mask))
+        )
+        out = x[:, :frames] + self._branch(hidden, gate)
+        return out, mask[:, :frames], BlockState(hidden=hidden[:, frames:], x=x[:, frames:], mask=mask[:, frames:])
+
+    def _modulated(self, x: Tensor, mask: Tensor, condition: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """What the convolution sees, zero outside the mask; and the gate of the branch."""
         hidden, gate = self.norm(x), None
         if self.modulation is not None:
             assert condition is not None
@@ -57,14 +93,18 @@ class ConvBlock(nn.Module):
             hidden = torch.addcmul(shift, hidden, 1.0 + scale)
         if torch.is_autocast_enabled(x.device.type):
             hidden = hidden.to(torch.get_autocast_dtype(x.device.type))  # before it is copied once per tap
-        hidden = F.pad(hidden * mask.to(hidden.dtype), (0, 0, self.context.left, self.context.right))
-        taps = torch.cat([hidden[:, offset : offset + x.shape[1]] for offset in self.offsets], dim=-1)
+        return hidden * mask.to(hidden.dtype), gate
+
+    def _branch(self, hidden: Tensor, gate: Tensor | None) -> Tensor:
+        """Of frames with their context, the frames without it."""
+        frames = hidden.shape[1] - self.offsets[-1]
+        taps = torch.cat([hidden[:, offset : offset + frames] for offset in self.offsets], dim=-1)
         hidden = F.gelu(self.conv(taps))
         if self.training and self.dropout:
             # One mask for all frames of a clip: no random number per frame to draw.
             hidden = hidden * F.dropout(hidden.new_ones(hidden.shape[0], 1, hidden.shape[2]), self.dropout)
         hidden = self.out(hidden)
-        return x + hidden if gate is None else x + hidden * (1.0 + gate)
+        return hidden if gate is None else hidden * (1.0 + gate)
 
 
 def conv_blocks(
@@ -95,6 +135,18 @@ def conv_blocks(
             )
         )
     return blocks
+
+
+def advance_blocks(
+    blocks: nn.ModuleList, x: Tensor, mask: Tensor, condition: Tensor | None, past: Sequence[BlockState]
+) -> tuple[Tensor, Tensor, list[BlockState]]:
+    """The next frames of streams through a stack of blocks, later by the sum of their look-aheads."""
+    states = []
+    for block, state in zip(blocks, past, strict=True):
+        assert isinstance(block, ConvBlock)
+        x, mask, after = block.advance(x, mask, condition, state)
+        states.append(after)
+    return x, mask, states
 
 
 def total_context(blocks: nn.ModuleList) -> Context:

@@ -6,12 +6,13 @@ exactly the frames that the whole clip gives.
 
 import dataclasses
 import math
+from collections.abc import Sequence
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from diffusiontalker.models.blocks import Context, conv_blocks, total_context
+from diffusiontalker.models.blocks import BlockState, Context, advance_blocks, conv_blocks, total_context
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,13 +76,32 @@ class Denoiser(nn.Module):
         mask: Float[Tensor, "batch frames 1"],
     ) -> Float[Tensor, "batch frames channels"]:
         """Network output (what it means is the prediction type's business); zero-length context outside the mask."""
+        x, condition = self._begin(noisy, time, features, personalized)
+        for block in self.blocks:
+            x = block(x, mask, condition)
+        return self.motion_out(self.norm(x))
+
+    def advance(
+        self,
+        noisy: Float[Tensor, "batch frames channels"],
+        time: Float[Tensor, " batch"],
+        features: Float[Tensor, "batch frames features"],
+        personalized: Float[Tensor, "batch personalized"],
+        mask: Float[Tensor, "batch frames 1"],
+        past: Sequence[BlockState],
+    ) -> tuple[Float[Tensor, "batch frames channels"], Float[Tensor, "batch frames 1"], list[BlockState]]:
+        """The next frames of streams, `context.right` frames later than they came in; and their mask."""
+        x, condition = self._begin(noisy, time, features, personalized)
+        x, mask, states = advance_blocks(self.blocks, x, mask, condition, past)
+        return self.motion_out(self.norm(x)), mask, states
+
+    def _begin(self, noisy: Tensor, time: Tensor, features: Tensor, personalized: Tensor) -> tuple[Tensor, Tensor]:
+        """What the first block sees, and what conditions all of them."""
         condition = nn.functional.silu(
             self.time_mlp(_time_embedding(time, self.TIME_DIM)) + self.style_mlp(personalized)
         )
         x = self.motion_in(noisy) + self.speech_in(features) + self.personalized_in(personalized)[:, None]
-        for block in self.blocks:
-            x = block(x, mask, condition)
-        return self.motion_out(self.norm(x))
+        return x, condition
 
     def drop_condition(
         self, features: Tensor, personalized: Tensor, dropped: Tensor

@@ -13,7 +13,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from diffusiontalker.audio import NUM_MELS, SPEECH_FPS, log_mel, timebase
-from diffusiontalker.models.blocks import Context, conv_blocks, frame_mask, total_context
+from diffusiontalker.models.blocks import BlockState, Context, advance_blocks, conv_blocks, frame_mask, total_context
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,6 +68,17 @@ class SpeechEncoder(Protocol):
         ...
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class EncoderState:
+    """What a `LogMelEncoder` remembers of streams between their pieces; zeros at their beginning."""
+
+    mels: Tensor
+    """(batch, 2, num_mels) the last mel frames."""
+    mask: Tensor
+    """(batch, 1, 1) mask of the speech frame whose last mel frames are still to come."""
+    blocks: list[BlockState]
+
+
 class LogMelEncoder(nn.Module):
     """Log-mel frames, two per speech frame, folded together; then residual convolution blocks."""
 
@@ -100,6 +111,33 @@ class LogMelEncoder(nn.Module):
         for block in self.blocks:
             x = block(x, mask)
         return self.norm(x) * mask
+
+    def advance(
+        self,
+        mels: Float[Tensor, "batch mels num_mels"],
+        mask: Float[Tensor, "batch speech_frames 1"],
+        past: "EncoderState",
+    ) -> tuple[Float[Tensor, "batch speech_frames features"], Float[Tensor, "batch speech_frames 1"], "EncoderState"]:
+        """The next speech frames of streams, `delay` frames later than they came in; and their mask.
+
+        Args:
+            mels: for every speech frame its first mel frame and the one before.
+            mask: 1 inside the clip; `delay` frames of 0 must follow its end.
+            past: what the call before gave; zeros at the beginning.
+        """
+        frames = mask.shape[1]
+        mask = torch.cat([past.mask, mask], dim=1)
+        mels = mels * torch.cat([mask[:, :-1], mask[:, 1:]], dim=2).flatten(1)[..., None]
+        mels = torch.cat([past.mels, mels], dim=1)
+        x = self.fold(mels.unfold(1, 4, 2).flatten(2))
+        x, late, blocks = advance_blocks(self.blocks, x, mask[:, :frames], None, past.blocks)
+        state = EncoderState(mels=mels[:, 2 * frames :], mask=mask[:, frames:], blocks=blocks)
+        return self.norm(x) * late, late, state
+
+    @property
+    def delay(self) -> int:
+        """Speech frames by which `advance` is late: the look-ahead of the blocks, and one for the mel frames after."""
+        return total_context(self.blocks).right + 1
 
 
 class HuggingFaceEncoder(nn.Module):

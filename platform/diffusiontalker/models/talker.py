@@ -119,10 +119,14 @@ class Talker(nn.Module):
     ) -> Float[Tensor, "batch frames features"]:
         """Features at the instants of motion frames `first_frame ... first_frame + frames - 1`, interpolated."""
         lower, weight = timebase.interpolation(
-            first_frame + frames, target_fps=self.motion_fps, source_frames=features.shape[1], source_fps=SPEECH_FPS
+            frames,
+            target_fps=self.motion_fps,
+            source_frames=features.shape[1],
+            source_fps=SPEECH_FPS,
+            first_frame=first_frame,
         )
-        below = torch.from_numpy(lower[first_frame:]).to(features.device)
-        share = torch.from_numpy(weight[first_frame:]).to(features)[:, None]
+        below = torch.from_numpy(lower).to(features.device)
+        share = torch.from_numpy(weight).to(features)[:, None]
         above = (below + 1).clamp_max(features.shape[1] - 1)
         return torch.lerp(features[:, below], features[:, above], share.expand(-1, features.shape[2]))
 

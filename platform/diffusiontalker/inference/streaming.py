@@ -1,0 +1,354 @@
+"""Streams: sound in pieces, frames as soon as they can be known; many streams move in one batched pass.
+
+Every block remembers what it needs of the past (`ConvBlock.advance`), so a frame costs the same whenever it comes and
+nothing is computed twice. All DDIM steps run behind one another as a pipeline. The frames of a whole stream are those
+that `animate` gives for the same sound, style and seed.
+"""
+
+import dataclasses
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from diffusiontalker.audio import HOP_SAMPLES, SAMPLE_RATE_HZ, SPEECH_FPS, WINDOW_SAMPLES, log_mel_of_windows, timebase
+from diffusiontalker.diffusion import ddim_step, frame_noise, time_grid, to_clean
+from diffusiontalker.inference.bundle import Bundle
+from diffusiontalker.inference.pipeline import AnimationError, finished_frames
+from diffusiontalker.models import BlockState, ConvBlock, EncoderState, LogMelEncoder
+
+_SPEECH_SAMPLES = SAMPLE_RATE_HZ // SPEECH_FPS
+_WINDOWS_REACH = WINDOW_SAMPLES - HOP_SAMPLES
+"""Samples that the windows of speech frames span beyond `_SPEECH_SAMPLES` for each of them."""
+_SAMPLES_AHEAD = WINDOW_SAMPLES // 2
+"""Samples after the instant of a speech frame that its first mel frame needs."""
+_MOST_FRAMES = 25
+"""Frames that a stream moves at most in one pass, so that one that is far behind does not keep others waiting."""
+_NOISE_FRAMES = 128
+"""Frames whose noise is drawn at once."""
+
+
+class Stream:
+    """One stream of a `StreamingTalker`; what it holds grows neither with its length nor with its age."""
+
+    def __init__(self, *, slot: int, personalized: Tensor, temperature: float, seed: int, num_steps: int) -> None:
+        self.slot, self.personalized, self.num_steps = slot, personalized, num_steps
+        self._temperature, self._seed = temperature, seed
+        # The window of the mel frame before the first speech frame begins `_WINDOWS_REACH + _SAMPLES_AHEAD` early.
+        self.samples = np.zeros(WINDOW_SAMPLES - _SAMPLES_AHEAD + HOP_SAMPLES, dtype=np.float32)
+        self.num_samples = 0
+        self.is_finished = False
+        self.speech_in = self.speech_out = self.motion_in = self.motion_out = 0
+        self.features: list[Tensor] = []
+        self.first_feature = 0
+        self._noise, self._noise_from = torch.zeros(0), 0
+
+    def noise(self, frames: int, *, channels: int) -> Tensor:
+        """(frames, channels) the scaled noise of the next frames that go in."""
+        first = self.motion_in
+        if first + frames > self._noise_from + len(self._noise):
+            self._noise = (
+                self._temperature
+                * frame_noise(
+                    [self._seed], num_frames=max(frames, _NOISE_FRAMES), channels=channels, first_frame=first
+                )[0]
+            )
+            self._noise_from = first
+        begin = first - self._noise_from
+        return self._noise[begin : begin + frames]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class StreamedFrames:
+    """Frames of one stream, in order."""
+
+    stream: Stream
+    first_frame: int
+    coefficients: np.ndarray
+    """(frames, channels) float32."""
+
+
+class StreamingTalker:
+    """Many streams of one bundle, moved together. Not thread-safe: one thread calls it.
+
+    Args:
+        bundle: a talker whose encoder and denoiser see a bounded stretch of sound, without guidance.
+        max_streams: streams that may be open at once; their memory is there from the start.
+
+    Raises:
+        AnimationError: for a bundle that cannot stream.
+    """
+
+    def __init__(self, bundle: Bundle, *, max_streams: int = 64) -> None:
+        encoder = bundle.talker.encoder
+        if not isinstance(encoder, LogMelEncoder):
+            raise AnimationError(
+                "this bundle hears with a pretrained speech encoder, which needs the whole recording; distil a student "
+                "to stream with"
+            )
+        if bundle.sampling.guidance_scale != 1.0:
+            raise AnimationError(
+                f"this bundle samples with guidance {bundle.sampling.guidance_scale:g}, which streams do not have; "
+                "distil a student to stream with"
+            )
+        self.bundle, self._talker, self._encoder = bundle, bundle.talker, encoder
+        self._max_streams = max_streams
+        self._device = self._talker.statistics.mean.device
+        self._free = list(range(max_streams))[::-1]
+        self._encoder_memory = _Memory(max_streams, _encoder_shapes(encoder), device=self._device)
+        self._denoiser_memory: dict[int, _Memory] = {}
+        self.streams: set[Stream] = set()
+        """The open ones."""
+
+    def look_ahead_s(self, num_steps: int | None = None) -> float:
+        """Seconds of sound beyond a frame's instant that must have come before the frame can go out."""
+        fps, later = self._talker.motion_fps, self._delay(self._steps(num_steps))
+        frames = np.arange(round(fps) * 60)
+        speech = np.ceil((frames + later) * (SPEECH_FPS / fps) - 1e-6) + self._encoder.delay
+        ahead = (speech * _SPEECH_SAMPLES + _SAMPLES_AHEAD) / SAMPLE_RATE_HZ - frames / fps
+        return float(ahead.max())
+
+    @torch.inference_mode()
+    def open(
+        self,
+        *,
+        identity: np.ndarray,
+        emotion: np.ndarray,
+        num_steps: int | None = None,
+        temperature: float | None = None,
+        seed: int = 0,
+    ) -> Stream:
+        """A new stream in the style of two embeddings, (embedding,) each.
+
+        Raises:
+            AnimationError: when no stream is free, or a number is out of range.
+        """
+        temperature = self.bundle.sampling.temperature if temperature is None else temperature
+        if not temperature >= 0.0:
+            raise AnimationError(f"temperature is {temperature}, expected 0 or more")
+        steps = self._steps(num_steps)
+        if not self._free:
+            raise AnimationError(f"{self._max_streams} streams are open, which is as many as may be")
+        pair = (
+            torch.from_numpy(np.asarray(one, dtype=np.float32)).to(self._device)[None] for one in (identity, emotion)
+        )
+        stream = Stream(
+            slot=self._free.pop(),
+            personalized=self._talker.personalizer(*pair)[0],
+            temperature=temperature,
+            seed=seed,
+            num_steps=steps,
+        )
+        self._encoder_memory.clear(stream.slot)
+        self._motion_memory(steps).clear(stream.slot)
+        self.streams.add(stream)
+        return stream
+
+    def feed(self, stream: Stream, samples: np.ndarray) -> None:
+        """Takes (samples,) float32 at 16 kHz, any number of them."""
+        assert not stream.is_finished
+        stream.samples = np.concatenate([stream.samples, samples.astype(np.float32, copy=False)])
+        stream.num_samples += len(samples)
+
+    def finish(self, stream: Stream) -> None:
+        """No more sound will come: the frames that waited for some can now be known."""
+        if stream.is_finished:
+            return
+        stream.is_finished = True
+        total = timebase.speech_frames(stream.num_samples) + self._encoder.delay - stream.speech_in
+        missing = total * _SPEECH_SAMPLES + _WINDOWS_REACH - len(stream.samples)
+        stream.samples = np.concatenate([stream.samples, np.zeros(max(0, missing), dtype=np.float32)])
+
+    def close(self, stream: Stream) -> None:
+        """Ends a stream and frees its place; harmless when done twice."""
+        if stream in self.streams:
+            self.streams.remove(stream)
+            self._free.append(stream.slot)
+
+    def is_done(self, stream: Stream) -> bool:
+        """Whether all frames of a finished stream have come out."""
+        return stream.is_finished and stream.motion_out >= self._motion_total(stream)
+
+    @torch.inference_mode()
+    def advance(self) -> list[StreamedFrames]:
+        """Moves every stream by what its sound allows, at most `_MOST_FRAMES`; empty when nothing can move."""
+        for frames, group in _grouped((self._speech_ready(stream), stream) for stream in self.streams):
+            self._hear(group, frames)
+        pieces = []
+        ready = ((self._motion_ready(stream), stream.num_steps, stream) for stream in self.streams)
+        by_steps: dict[int, list[tuple[int, Stream]]] = {}
+        for frames, num_steps, stream in ready:
+            by_steps.setdefault(num_steps, []).append((frames, stream))
+        for num_steps, streams in by_steps.items():
+            for frames, group in _grouped(streams):
+                pieces += self._move(group, frames, num_steps=num_steps)
+        return pieces
+
+    def _steps(self, num_steps: int | None) -> int:
+        steps = self.bundle.sampling.num_steps if num_steps is None else num_steps
+        if steps < 1:
+            raise AnimationError(f"num_steps is {steps}, expected 1 or more")
+        return steps
+
+    def _delay(self, num_steps: int) -> int:
+        """Motion frames by which the denoiser's steps, one behind the other, are late."""
+        return num_steps * self._talker.denoiser.context.right
+
+    def _motion_total(self, stream: Stream) -> int:
+        return timebase.motion_frames(stream.num_samples, motion_fps=self._talker.motion_fps)
+
+    def _speech_ready(self, stream: Stream) -> int:
+        """Speech frames whose samples are there."""
+        return min(2 * _MOST_FRAMES, max(0, len(stream.samples) - _WINDOWS_REACH) // _SPEECH_SAMPLES)
+
+    def _motion_ready(self, stream: Stream) -> int:
+        """Motion frames whose speech features are there; after the end also those that push the others out."""
+        if stream.is_finished and stream.speech_out == timebase.speech_frames(stream.num_samples):
+            total = self._motion_total(stream)
+            total += self._delay(stream.num_steps) if total else 0
+        else:
+            total = math.floor((stream.speech_out - 1) * self._talker.motion_fps / SPEECH_FPS + 1e-6) + 1
+        return min(_MOST_FRAMES, total - stream.motion_in)
+
+    def _hear(self, group: Sequence[Stream], frames: int) -> None:
+        """Speech features of the next frames of streams."""
+        span = frames * _SPEECH_SAMPLES
+        samples = torch.from_numpy(np.stack([stream.samples[: span + _WINDOWS_REACH] for stream in group]))
+        mels = log_mel_of_windows(samples.to(self._device).unfold(1, WINDOW_SAMPLES, HOP_SAMPLES))
+        totals = [timebase.speech_frames(stream.num_samples) if stream.is_finished else math.inf for stream in group]
+        mask = self._mask([stream.speech_in for stream in group], totals, frames)
+        slots = [stream.slot for stream in group]
+        features, _, state = self._encoder.advance(mels, mask, _encoder_state(self._encoder_memory.of(slots)))
+        self._encoder_memory.keep(slots, [state.mels, state.mask, *_tensors(state.blocks)])
+        for stream, row, total in zip(group, features, totals, strict=True):
+            first = stream.speech_in - self._encoder.delay
+            valid = row[max(0, -first) : max(0, int(min(frames, total - first)))]
+            stream.samples = stream.samples[span:]
+            stream.speech_in += frames
+            if len(valid):
+                stream.features.append(valid)
+                stream.speech_out += len(valid)
+
+    def _move(self, group: Sequence[Stream], frames: int, *, num_steps: int) -> Iterator[StreamedFrames]:
+        """The next motion frames of streams through all diffusion steps."""
+        talker, memory = self._talker, self._motion_memory(num_steps)
+        features = torch.stack([self._aligned(stream, frames) for stream in group])
+        noisy = torch.stack([stream.noise(frames, channels=len(talker.channel_names)) for stream in group])
+        noisy = noisy.to(self._device)
+        totals = [self._motion_total(stream) if stream.is_finished else math.inf for stream in group]
+        mask = self._mask([stream.motion_in for stream in group], totals, frames)
+        personalized = torch.stack([stream.personalized for stream in group])
+        slots = [stream.slot for stream in group]
+        past = iter(memory.of(slots))
+        after = []
+        for now, then in itertools.pairwise(time_grid(num_steps)):
+            time, next_time = (noisy.new_full((len(group),), value) for value in (now, then))
+            noisy_before, features_before = next(past), next(past)
+            blocks = _block_states(past, len(talker.denoiser.blocks))
+            output, mask, states = talker.denoiser.advance(noisy, time, features, personalized, mask, blocks)
+            noisy, features = (torch.cat(pair, dim=1) for pair in ((noisy_before, noisy), (features_before, features)))
+            after += [noisy[:, frames:], features[:, frames:], *_tensors(states)]
+            noisy, features = noisy[:, :frames], features[:, :frames]
+            clean = to_clean(output, noisy, time, prediction=talker.config.diffusion.prediction)
+            noisy = ddim_step(noisy, clean, time, next_time)
+        memory.keep(slots, after)
+        motion = talker.statistics.denormalize(noisy).cpu().numpy()
+        for stream, row, total in zip(group, motion, totals, strict=True):
+            first = stream.motion_in - self._delay(num_steps)
+            valid = row[max(0, -first) : max(0, int(min(frames, total - first)))]
+            stream.motion_in += frames
+            if len(valid):
+                begin = stream.motion_out
+                stream.motion_out += len(valid)
+                yield StreamedFrames(stream=stream, first_frame=begin, coefficients=finished_frames(talker, valid))
+
+    def _aligned(self, stream: Stream, frames: int) -> Tensor:
+        """(frames, features) at the instants of the next motion frames; features that are past are dropped."""
+        features = torch.cat(stream.features)
+        lower, weight = timebase.interpolation(
+            frames,
+            target_fps=self._talker.motion_fps,
+            source_frames=stream.speech_out,
+            source_fps=SPEECH_FPS,
+            first_frame=stream.motion_in,
+        )
+        below = torch.from_numpy(lower - stream.first_feature).to(self._device)
+        share = torch.from_numpy(weight).to(features)[:, None]
+        above = (below + 1).clamp_max(len(features) - 1)
+        aligned = torch.lerp(features[below], features[above], share.expand(-1, features.shape[1]))
+        used = int(below[-1])
+        stream.features, stream.first_feature = [features[used:].clone()], stream.first_feature + used
+        return aligned
+
+    def _mask(self, first: Sequence[int], totals: Sequence[float], frames: int) -> Tensor:
+        """(streams, frames, 1) 1 for frames before the end of a stream."""
+        number = np.asarray(first)[:, None] + np.arange(frames)
+        return torch.from_numpy((number < np.asarray(totals)[:, None]).astype(np.float32))[..., None].to(self._device)
+
+    def _motion_memory(self, num_steps: int) -> "_Memory":
+        if num_steps not in self._denoiser_memory:
+            talker = self._talker
+            right, blocks = talker.denoiser.context.right, _block_shapes(talker.denoiser.blocks)
+            step = [(right, len(talker.channel_names)), (right, talker.encoder.feature_dim), *blocks]
+            self._denoiser_memory[num_steps] = _Memory(self._max_streams, step * num_steps, device=self._device)
+        return self._denoiser_memory[num_steps]
+
+
+class _Memory:
+    """The states of all streams in one tensor: a group's are taken out, and put back, in one go."""
+
+    def __init__(self, slots: int, shapes: Sequence[tuple[int, int]], *, device: torch.device) -> None:
+        self._shapes = list(shapes)
+        self._sizes = [math.prod(shape) for shape in shapes]
+        self._rows = torch.zeros(slots, sum(self._sizes), device=device)
+
+    def clear(self, slot: int) -> None:
+        self._rows[slot] = 0.0
+
+    def of(self, slots: Sequence[int]) -> list[Tensor]:
+        """(streams, *shape) for every shape."""
+        rows = self._rows[torch.tensor(slots, device=self._rows.device)]
+        parts = rows.split(self._sizes, dim=1)
+        return [part.view(len(slots), *shape) for part, shape in zip(parts, self._shapes, strict=True)]
+
+    def keep(self, slots: Sequence[int], tensors: Sequence[Tensor]) -> None:
+        """What `of` gives next time."""
+        rows = torch.cat([tensor.flatten(1) for tensor in tensors], dim=1)
+        self._rows[torch.tensor(slots, device=self._rows.device)] = rows
+
+
+def _encoder_shapes(encoder: LogMelEncoder) -> list[tuple[int, int]]:
+    return [(2, encoder.fold.in_features // 4), (1, 1), *_block_shapes(encoder.blocks)]
+
+
+def _block_shapes(blocks: torch.nn.ModuleList) -> Iterator[tuple[int, int]]:
+    """Of hidden, x and mask of every block's state."""
+    for block in blocks:
+        assert isinstance(block, ConvBlock)
+        width, right = block.out.out_features, block.context.right
+        yield from ((block.context.left + right, width), (right, width), (right, 1))
+
+
+def _encoder_state(tensors: Sequence[Tensor]) -> EncoderState:
+    mels, mask, *blocks = tensors
+    return EncoderState(mels=mels, mask=mask, blocks=_block_states(iter(blocks), len(blocks) // 3))
+
+
+def _block_states(tensors: Iterator[Tensor], count: int) -> list[BlockState]:
+    return [BlockState(hidden=next(tensors), x=next(tensors), mask=next(tensors)) for _ in range(count)]
+
+
+def _tensors(states: Sequence[BlockState]) -> list[Tensor]:
+    return [tensor for state in states for tensor in (state.hidden, state.x, state.mask)]
+
+
+def _grouped(ready) -> list[tuple[int, list[Stream]]]:
+    """Streams that can move by as many frames."""
+    groups: dict[int, list[Stream]] = {}
+    for frames, stream in ready:
+        if frames > 0:
+            groups.setdefault(frames, []).append(stream)
+    return list(groups.items())
