@@ -32,8 +32,8 @@ class Animate(Verb):
     """Animates speech: a sound file in, a face animation out.
 
     The suffix of --out chooses the format:
-        .csv .json .npz .parquet    ARKit coefficients by name, one row per frame
-        .glb                        an animated head that 3D programs and browsers open
+        .csv .json .ndjson .npz .parquet .arrow    ARKit coefficients by name, one row per frame
+        .glb                                       an animated head that 3D programs and browsers open
 
     Examples:
         diffusiontalker animate speech.wav --bundle runs/demo/bundle --out speech.csv

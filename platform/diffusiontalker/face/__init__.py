@@ -10,16 +10,18 @@ from diffusiontalker.face.postprocess import postprocess
 from diffusiontalker.face.readers import read_motion
 from diffusiontalker.face.rig import Rig, RigError, vertex_normals
 from diffusiontalker.face.rig_files import load_rig
-from diffusiontalker.face.writers import MOTION_SUFFIXES, write_motion
+from diffusiontalker.face.writers import MOTION_FORMATS, MOTION_SUFFIXES, encode_motion, write_motion
 
 __all__ = [
     "CHANNELS",
+    "MOTION_FORMATS",
     "MOTION_SUFFIXES",
     "MotionClip",
     "MotionError",
     "Rig",
     "RigError",
     "builtin_rig",
+    "encode_motion",
     "load_rig",
     "postprocess",
     "read_motion",

@@ -2,7 +2,7 @@
 
 from diffusiontalker.inference.bundle import Bundle, BundleError, Precision, SamplingConfig, load_bundle, save_bundle
 from diffusiontalker.inference.enrollment import enroll
-from diffusiontalker.inference.pipeline import AnimationError, Style, animate, animate_batch, embed
+from diffusiontalker.inference.pipeline import AnimationError, Style, animate, animate_batch, embed, resolve
 from diffusiontalker.inference.pseudo_labels import piece_seed, pseudo_label
 from diffusiontalker.inference.streaming import Stream, StreamedFrames, StreamingTalker
 from diffusiontalker.inference.voices import Voice, VoiceError, VoiceStore, blend, make_voice, read_voice, write_voice
@@ -30,6 +30,7 @@ __all__ = [
     "piece_seed",
     "pseudo_label",
     "read_voice",
+    "resolve",
     "save_bundle",
     "write_voice",
 ]

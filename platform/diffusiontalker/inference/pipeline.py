@@ -99,10 +99,12 @@ def animate_batch(
     seeds: Sequence[int],
     styles: Sequence[Style] | None = None,
     num_steps: int | None = None,
-    temperature: float | None = None,
+    temperature: Sequence[float] | float | None = None,
     guidance_scale: float | None = None,
 ) -> list[MotionClip]:
     """Animates several recordings of different lengths in one pass; each as `animate` would alone.
+
+    Every recording has its own seed, style and, if wanted, temperature; the number of steps is common to all.
 
     Raises:
         AnimationError: as `animate`, or when the counts differ.
@@ -140,28 +142,22 @@ def _animate(
     seeds: Sequence[int],
     styles: Sequence[Style],
     num_steps: int | None,
-    temperature: float | None,
+    temperature: Sequence[float] | float | None,
     guidance_scale: float | None,
     on_progress: Callable[[float], None] | None,
 ) -> list[MotionClip]:
     talker, sampling = bundle.talker, bundle.sampling
     num_steps = sampling.num_steps if num_steps is None else num_steps
-    temperature = sampling.temperature if temperature is None else temperature
+    temperatures = np.broadcast_to(sampling.temperature if temperature is None else temperature, len(waveforms))
     guidance = sampling.guidance_scale if guidance_scale is None else guidance_scale
-    if num_steps < 1 or not temperature >= 0.0 or not guidance >= 0.0:
+    if num_steps < 1 or not (temperatures >= 0.0).all() or not guidance >= 0.0:
         raise AnimationError(
-            f"num_steps {num_steps}, temperature {temperature}, guidance_scale {guidance}: expected at least 1, 0 and 0"
+            f"num_steps {num_steps}, temperature {float(temperatures.min())}, guidance_scale {guidance}: "
+            "expected at least 1, 0 and 0"
         )
     stacked, lengths = _stacked(waveforms, _device(talker))
     features = speech_features(talker, stacked, lengths)
-    identity, emotion = _embeddings(talker, features, lengths)
-    resolved = [
-        _resolved(bundle, style, own_identity, own_emotion)
-        for style, own_identity, own_emotion in zip(styles, identity, emotion, strict=True)
-    ]
-    personalized = talker.personalizer(
-        torch.stack([pair[0] for pair in resolved]), torch.stack([pair[1] for pair in resolved])
-    )
+    personalized = talker.personalizer(*_styled(bundle, styles, features, lengths))
     frames = [timebase.motion_frames(length, motion_fps=talker.motion_fps) for length in lengths.tolist()]
     aligned = talker.to_motion_rate(features, frames=max(frames))
     mask = frame_mask(torch.tensor(frames, device=aligned.device), max(frames))[..., None].to(aligned.dtype)
@@ -180,7 +176,8 @@ def _animate(
         if on_progress is not None:
             on_progress((step + 1) / num_steps)
 
-    normalized = sample_ddim(predict_clean, noise * temperature, num_steps=num_steps, callback=report)
+    scale = torch.from_numpy(temperatures.astype(np.float32)).to(noise)[:, None, None]
+    normalized = sample_ddim(predict_clean, noise * scale, num_steps=num_steps, callback=report)
     motion = talker.statistics.denormalize(normalized).cpu().numpy()
     return [
         MotionClip(
@@ -227,8 +224,24 @@ def _speech_lengths(num_samples: Tensor) -> Tensor:
     return torch.tensor([timebase.speech_frames(length) for length in num_samples.tolist()], device=num_samples.device)
 
 
-def _resolved(bundle: Bundle, style: Style, identity: Tensor, emotion: Tensor) -> tuple[Tensor, Tensor]:
-    """Identity and emotion embedding of one request."""
+def _styled(bundle: Bundle, styles: Sequence[Style], features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+    """(batch, embedding) identities and emotions; the personalizer listens only where a style leaves something open."""
+    is_open = torch.tensor([not isinstance(style.voice, Voice) for style in styles], device=features.device)
+    size = bundle.talker.config.personalizer.embedding_dim
+    identity, emotion = features.new_zeros(2, len(styles), size).unbind()
+    if is_open.any():
+        identity[is_open], emotion[is_open] = _embeddings(bundle.talker, features[is_open], lengths[is_open])
+    pairs = [resolve(bundle, *one) for one in zip(styles, identity, emotion, strict=True)]
+    return torch.stack([pair[0] for pair in pairs]), torch.stack([pair[1] for pair in pairs])
+
+
+def resolve(bundle: Bundle, style: Style, identity: Tensor, emotion: Tensor) -> tuple[Tensor, Tensor]:
+    """The embeddings that a style stands for, (embedding,) each, given those of the audio itself.
+
+    Raises:
+        AnimationError: for an unknown speaker or emotion, or an intensity out of range.
+        VoiceError: for a voice of another bundle.
+    """
     talker = bundle.talker
     identity_prototypes, emotion_prototypes = talker.personalizer.prototypes()
     if isinstance(style.voice, Voice):

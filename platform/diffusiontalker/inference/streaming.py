@@ -8,7 +8,7 @@ that `animate` gives for the same sound, style and seed.
 import dataclasses
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -37,7 +37,7 @@ class Stream:
     def __init__(self, *, slot: int, personalized: Tensor, temperature: float, seed: int, num_steps: int) -> None:
         self.slot, self.personalized, self.num_steps = slot, personalized, num_steps
         self._temperature, self._seed = temperature, seed
-        # The window of the mel frame before the first speech frame begins `_WINDOWS_REACH + _SAMPLES_AHEAD` early.
+        # The mel frame before the first speech frame is heard in silence: what is before the stream.
         self.samples = np.zeros(WINDOW_SAMPLES - _SAMPLES_AHEAD + HOP_SAMPLES, dtype=np.float32)
         self.num_samples = 0
         self.is_finished = False
@@ -95,7 +95,7 @@ class StreamingTalker:
                 "distil a student to stream with"
             )
         self.bundle, self._talker, self._encoder = bundle, bundle.talker, encoder
-        self._max_streams = max_streams
+        self.max_streams = max_streams
         self._device = self._talker.statistics.mean.device
         self._free = list(range(max_streams))[::-1]
         self._encoder_memory = _Memory(max_streams, _encoder_shapes(encoder), device=self._device)
@@ -131,7 +131,7 @@ class StreamingTalker:
             raise AnimationError(f"temperature is {temperature}, expected 0 or more")
         steps = self._steps(num_steps)
         if not self._free:
-            raise AnimationError(f"{self._max_streams} streams are open, which is as many as may be")
+            raise AnimationError(f"{self.max_streams} streams are open, which is as many as may be")
         pair = (
             torch.from_numpy(np.asarray(one, dtype=np.float32)).to(self._device)[None] for one in (identity, emotion)
         )
@@ -173,10 +173,16 @@ class StreamingTalker:
         return stream.is_finished and stream.motion_out >= self._motion_total(stream)
 
     @torch.inference_mode()
-    def advance(self) -> list[StreamedFrames]:
-        """Moves every stream by what its sound allows, at most `_MOST_FRAMES`; empty when nothing can move."""
+    def advance(self) -> tuple[int, list[StreamedFrames]]:
+        """Moves every stream by what its sound allows, at most `_MOST_FRAMES`.
+
+        Returns:
+            How many streams moved, 0 when none can; and the frames that came out.
+        """
+        moved: set[Stream] = set()
         for frames, group in _grouped((self._speech_ready(stream), stream) for stream in self.streams):
             self._hear(group, frames)
+            moved.update(group)
         pieces = []
         ready = ((self._motion_ready(stream), stream.num_steps, stream) for stream in self.streams)
         by_steps: dict[int, list[tuple[int, Stream]]] = {}
@@ -185,7 +191,8 @@ class StreamingTalker:
         for num_steps, streams in by_steps.items():
             for frames, group in _grouped(streams):
                 pieces += self._move(group, frames, num_steps=num_steps)
-        return pieces
+                moved.update(group)
+        return len(moved), pieces
 
     def _steps(self, num_steps: int | None) -> int:
         steps = self.bundle.sampling.num_steps if num_steps is None else num_steps
@@ -293,7 +300,7 @@ class StreamingTalker:
             talker = self._talker
             right, blocks = talker.denoiser.context.right, _block_shapes(talker.denoiser.blocks)
             step = [(right, len(talker.channel_names)), (right, talker.encoder.feature_dim), *blocks]
-            self._denoiser_memory[num_steps] = _Memory(self._max_streams, step * num_steps, device=self._device)
+            self._denoiser_memory[num_steps] = _Memory(self.max_streams, step * num_steps, device=self._device)
         return self._denoiser_memory[num_steps]
 
 
@@ -345,7 +352,7 @@ def _tensors(states: Sequence[BlockState]) -> list[Tensor]:
     return [tensor for state in states for tensor in (state.hidden, state.x, state.mask)]
 
 
-def _grouped(ready) -> list[tuple[int, list[Stream]]]:
+def _grouped(ready: Iterable[tuple[int, Stream]]) -> list[tuple[int, list[Stream]]]:
     """Streams that can move by as many frames."""
     groups: dict[int, list[Stream]] = {}
     for frames, stream in ready:

@@ -62,7 +62,7 @@ def outcome_of(trials: Sequence[Trial], config: SearchJobConfig) -> Outcome:
         "num_steps": config.training.num_steps,
         "budget": dataclasses.asdict(config.budget),
         "trials": sorted(rows, key=lambda row: (row["lve_m2"] is None, row["lve_m2"], row["name"])),
-        "importances": _importances(done, config),
+        "importances": _importances(rows, config),
     }
     training = None
     if picked is not None:
@@ -182,18 +182,22 @@ def _beats_preset(preset: Row, done: list[Row]) -> dict[str, Any]:
     }
 
 
-def _importances(done: list[Row], config: SearchJobConfig) -> dict[str, float]:
-    """How much the better half of the students differs from all in each key; empty when too few trials finished."""
-    searched = [row for row in done if not row["is_preset"]]
+def _importances(rows: list[Row], config: SearchJobConfig) -> dict[str, float]:
+    """How much the better half of the students differs from all in each key; empty when too few were measured.
+
+    Those stopped early count as worse than those that finished: others beat them after as many steps.
+    """
+    searched = [row for row in rows if not row["is_preset"] and row["state"] in ("done", "stopped")]
     if len(searched) < _LEAST_FOR_IMPORTANCE:
         return {}
+    searched = sorted(searched, key=lambda row: (row["state"] == "stopped", row["lve_m2"]))
     space = SearchSpace(config.space, config.training)
     distributions = space.distributions()
     study = optuna.create_study(direction="minimize")
-    for row in searched:
+    for place, row in enumerate(searched):
         study.add_trial(
             optuna.trial.create_trial(
-                params=space.labels_of(row["point"]), distributions=distributions, value=row["lve_m2"]
+                params=space.labels_of(row["point"]), distributions=distributions, value=float(place)
             )
         )
     evaluator = optuna.importance.PedAnovaImportanceEvaluator(target_quantile=0.5)

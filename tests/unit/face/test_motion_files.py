@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from diffusiontalker.config import ArtefactError
-from diffusiontalker.face import CHANNELS, MotionClip, MotionError, read_motion, write_motion
+from diffusiontalker.face import CHANNELS, MotionClip, MotionError, encode_motion, read_motion, write_motion
 
 TABLES = (".csv", ".json", ".npz", ".parquet")
 
@@ -64,6 +64,21 @@ def test_files_hold_rate_and_names_for_other_programs(tmp_path):
     assert json.loads(schema.metadata[b"names"]) == ["jawOpen", "tongueOut"]
 
 
+def test_lines_and_arrow_streams_hold_the_same_frames(tmp_path):
+    clip = make_clip(names=("jawOpen", "tongueOut"))
+    head, *lines = map(json.loads, encode_motion(clip, "ndjson").splitlines())
+    assert head == {"fps": 25.0, "names": ["jawOpen", "tongueOut"], "num_frames": 6}
+    assert [line["frame"] for line in lines] == list(range(6))
+    assert lines[3]["time_s"] == pytest.approx(0.12)
+    np.testing.assert_array_equal(np.float32([line["weights"] for line in lines]), clip.coefficients)
+    table = pa.ipc.open_stream(encode_motion(clip, "arrow")).read_all()
+    assert table.column_names == ["time_s", "jawOpen", "tongueOut"]
+    assert table.schema.metadata[b"fps"] == b"25.0"
+    np.testing.assert_array_equal(table["jawOpen"].to_numpy(), clip.coefficients[:, 0])
+    with pytest.raises(MotionError, match="unknown motion format 'fbx'"):
+        encode_motion(clip, "fbx")
+
+
 def test_nothing_is_overwritten_unasked_and_nothing_half_written_stays(tmp_path):
     path = tmp_path / "clip.csv"
     path.write_text("mine")
@@ -78,7 +93,7 @@ def test_nothing_is_overwritten_unasked_and_nothing_half_written_stays(tmp_path)
 @pytest.mark.parametrize(
     ("clip", "name", "message"),
     [
-        (make_clip(), "clip.fbx", "unknown motion format '.fbx'; choose one of .csv, .json, .npz, .parquet, .glb"),
+        (make_clip(), "clip.fbx", "unknown motion format '.fbx'; choose one of .csv, .json, .ndjson, .npz, .parquet, .arrow, .glb"),
         (make_clip(num_frames=0), "clip.csv", "has no frames"),
     ],
 )

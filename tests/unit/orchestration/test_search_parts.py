@@ -239,6 +239,10 @@ def test_importance_is_given_to_the_key_that_decides():
     shares = _importances(rows, search())
     assert max(shares, key=shares.__getitem__) == "talker.encoder.width"
     assert _importances(rows[:2], search()) == {}
+    for one in rows:
+        one["state"] = "done" if len(one["point"]["talker.denoiser.dilations"]) == 1 else "stopped"
+    shares = _importances(rows, search())
+    assert max(shares, key=shares.__getitem__) == "talker.denoiser.dilations"
 
 
 @pytest.mark.parametrize("name", ["search.yaml", "smoke_search.yaml"])

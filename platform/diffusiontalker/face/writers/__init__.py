@@ -6,13 +6,51 @@ from diffusiontalker.config import publish_file
 from diffusiontalker.face.head import builtin_rig
 from diffusiontalker.face.motion import MotionClip, MotionError
 from diffusiontalker.face.rig import Rig
-from diffusiontalker.face.writers.gltf import write_glb
-from diffusiontalker.face.writers.tables import write_csv, write_json, write_npz, write_parquet
+from diffusiontalker.face.writers.gltf import glb_bytes
+from diffusiontalker.face.writers.tables import (
+    arrow_bytes,
+    csv_bytes,
+    json_bytes,
+    ndjson_bytes,
+    npz_bytes,
+    parquet_bytes,
+)
 
-__all__ = ["MOTION_SUFFIXES", "write_motion"]
+__all__ = ["MOTION_FORMATS", "MOTION_SUFFIXES", "encode_motion", "write_motion"]
 
-MOTION_SUFFIXES: tuple[str, ...] = (".csv", ".json", ".npz", ".parquet", ".glb")
+MOTION_FORMATS: tuple[str, ...] = ("csv", "json", "ndjson", "npz", "parquet", "arrow", "glb")
+"""Formats that `encode_motion` knows."""
+MOTION_SUFFIXES: tuple[str, ...] = tuple(f".{name}" for name in MOTION_FORMATS)
 """Suffixes that `write_motion` knows."""
+
+
+def encode_motion(
+    clip: MotionClip, motion_format: str, *, rig: Rig | None = None, audio_name: str | None = None
+) -> bytes:
+    """A clip as the content of a file; the arguments are those of `write_motion`.
+
+    Raises:
+        MotionError: for an unknown format or an empty clip.
+    """
+    if motion_format not in MOTION_FORMATS:
+        raise MotionError(f"unknown motion format '{motion_format}'; choose one of {', '.join(MOTION_FORMATS)}")
+    if clip.num_frames == 0:
+        raise MotionError("the clip has no frames, so there is nothing to write")
+    match motion_format:
+        case "csv":
+            return csv_bytes(clip)
+        case "json":
+            return json_bytes(clip, audio_name=audio_name)
+        case "ndjson":
+            return ndjson_bytes(clip)
+        case "npz":
+            return npz_bytes(clip)
+        case "parquet":
+            return parquet_bytes(clip)
+        case "arrow":
+            return arrow_bytes(clip)
+        case _:
+            return glb_bytes(clip, rig=rig if rig is not None else builtin_rig(), audio_name=audio_name)
 
 
 def write_motion(
@@ -23,7 +61,7 @@ def write_motion(
     audio_path: Path | str | None = None,
     overwrite: bool = False,
 ) -> None:
-    """Writes a clip as .csv, .json, .npz, .parquet (named columns) or .glb (animated head).
+    """Writes a clip as .csv, .json, .ndjson, .npz, .parquet, .arrow (named columns) or .glb (animated head).
 
     Args:
         clip: at least one frame.
@@ -44,14 +82,4 @@ def write_motion(
         raise MotionError(f"{path}: the clip has no frames, so there is nothing to write")
     audio_name = Path(audio_path).name if audio_path is not None else None
     with publish_file(path, overwrite=overwrite) as temporary:
-        match suffix:
-            case ".csv":
-                write_csv(clip, temporary)
-            case ".json":
-                write_json(clip, temporary, audio_name=audio_name)
-            case ".npz":
-                write_npz(clip, temporary)
-            case ".parquet":
-                write_parquet(clip, temporary)
-            case _:
-                write_glb(clip, temporary, rig=rig if rig is not None else builtin_rig(), audio_name=audio_name)
+        temporary.write_bytes(encode_motion(clip, suffix[1:], rig=rig, audio_name=audio_name))

@@ -4,7 +4,6 @@ Offsets are stored sparsely (only vertices that a shape moves), which makes the 
 """
 
 import dataclasses
-from pathlib import Path
 
 import numpy as np
 import pygltflib as gltf
@@ -17,7 +16,7 @@ _SMALLEST_OFFSET_M = 1e-5
 _SKIN_RGB = (0.86, 0.69, 0.60)
 
 
-def write_glb(clip: MotionClip, path: Path, *, rig: Rig, audio_name: str | None = None) -> None:
+def glb_bytes(clip: MotionClip, *, rig: Rig, audio_name: str | None = None) -> bytes:
     """Mesh, shapes and animation in one file; every frame becomes one key, in seconds, linearly interpolated.
 
     Channels that the rig has no shape for are left out; shapes without a channel stay at 0. The animation's extras hold
@@ -40,7 +39,7 @@ def write_glb(clip: MotionClip, path: Path, *, rig: Rig, audio_name: str | None 
         buffers=[gltf.Buffer(byteLength=len(binary.content))],
     )
     document.set_binary_blob(bytes(binary.content))
-    document.save_binary(path)
+    return b"".join(document.save_to_bytes())
 
 
 @dataclasses.dataclass

@@ -1,9 +1,8 @@
-"""Writers of motion as named columns: CSV, JSON, NPZ, Parquet. Frame rate and names are inside every file."""
+"""Motion as named columns: CSV, JSON, NDJSON, NPZ, Parquet, Arrow. Frame rate and names are inside every one."""
 
 import csv
 import io
 import json
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -14,40 +13,68 @@ from diffusiontalker.face.motion import MotionClip
 TIME_COLUMN = "time_s"
 
 
-def write_csv(clip: MotionClip, path: Path) -> None:
+def csv_bytes(clip: MotionClip) -> bytes:
     """`time_s` and one column per channel; values with the 9 digits that give float32 back exactly."""
     buffer = io.StringIO(newline="")
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow([TIME_COLUMN, *clip.channel_names])
-    for time_s, frame in zip(frame_times_s(clip), clip.coefficients, strict=True):
+    for time_s, frame in zip(frame_times_s(clip), clip.coefficients.tolist(), strict=True):
         writer.writerow([f"{time_s:.9g}", *(f"{value:.9g}" for value in frame)])
-    path.write_text(buffer.getvalue(), encoding="utf-8")
+    return buffer.getvalue().encode()
 
 
-def write_json(clip: MotionClip, path: Path, *, audio_name: str | None = None) -> None:
+def json_bytes(clip: MotionClip, *, audio_name: str | None = None) -> bytes:
     """An object with `fps`, `names`, `frames` (one list of weights per frame) and, when known, `audio`."""
-    frames = [[float(f"{value:.9g}") for value in frame] for frame in clip.coefficients]
     audio = {"audio": audio_name} if audio_name else {}
-    content = {"fps": clip.fps, **audio, "names": list(clip.channel_names), "frames": frames}
-    path.write_text(json.dumps(content) + "\n", encoding="utf-8")
+    content = {"fps": clip.fps, **audio, "names": list(clip.channel_names), "frames": _rounded(clip)}
+    return (json.dumps(content) + "\n").encode()
 
 
-def write_npz(clip: MotionClip, path: Path) -> None:
+def ndjson_bytes(clip: MotionClip) -> bytes:
+    """A line with `fps` and `names`, then one line per frame: `frame`, `time_s`, `weights`."""
+    lines = [{"fps": clip.fps, "names": list(clip.channel_names), "num_frames": clip.num_frames}]
+    lines += [
+        {"frame": number, "time_s": float(f"{time_s:.9g}"), "weights": frame}
+        for number, (time_s, frame) in enumerate(zip(frame_times_s(clip), _rounded(clip), strict=True))
+    ]
+    return "".join(json.dumps(line) + "\n" for line in lines).encode()
+
+
+def npz_bytes(clip: MotionClip) -> bytes:
     """Arrays `coefficients` (frames, channels), `fps` and `names`; readable without pickle."""
-    with path.open("wb") as stream:
-        np.savez_compressed(
-            stream, coefficients=clip.coefficients, fps=np.float64(clip.fps), names=np.array(clip.channel_names)
-        )
+    buffer = io.BytesIO()
+    np.savez_compressed(
+        buffer, coefficients=clip.coefficients, fps=np.float64(clip.fps), names=np.array(clip.channel_names)
+    )
+    return buffer.getvalue()
 
 
-def write_parquet(clip: MotionClip, path: Path) -> None:
+def parquet_bytes(clip: MotionClip) -> bytes:
     """`time_s` and one float32 column per channel; `fps` and `names` (JSON) in the schema's metadata."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(_table(clip), sink)
+    return sink.getvalue().to_pybytes()
+
+
+def arrow_bytes(clip: MotionClip) -> bytes:
+    """The same table as Parquet's, as an Arrow IPC stream."""
+    table, sink = _table(clip), pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return sink.getvalue().to_pybytes()
+
+
+def _table(clip: MotionClip) -> pa.Table:
     columns = {TIME_COLUMN: frame_times_s(clip)} | {
         name: np.ascontiguousarray(column) for name, column in zip(clip.channel_names, clip.coefficients.T, strict=True)
     }
-    table = pa.table(columns)
     metadata = {"fps": repr(float(clip.fps)), "names": json.dumps(clip.channel_names)}
-    pq.write_table(table.replace_schema_metadata(metadata), path)
+    return pa.table(columns).replace_schema_metadata(metadata)
+
+
+def _rounded(clip: MotionClip) -> list[list[float]]:
+    """Frames in as few digits as give float32 back exactly."""
+    return [[float(f"{value:.9g}") for value in frame] for frame in clip.coefficients.tolist()]
 
 
 def frame_times_s(clip: MotionClip) -> np.ndarray:
