@@ -33,11 +33,16 @@ _MAX_PEAK = 8.0
 
 
 AudioCause = Literal["unusable", "too_large", "unknown_format"]
-"""Why audio is refused, for programs: what it holds; how much of it, or of the work it makes; or that it is no audio."""
+"""Why audio is refused, for programs: what it holds, how much it is (or work it makes), or that it is no audio."""
 
 
 class AudioError(ValueError):
-    """Audio that cannot be used; the message names the source, what it holds, what is allowed and what to do."""
+    """Audio that cannot be used; the message names the source, what it holds, what is allowed and what to do.
+
+    Args:
+        message: for people.
+        cause: for programs.
+    """
 
     def __init__(self, message: str, *, cause: AudioCause = "unusable") -> None:
         super().__init__(message)

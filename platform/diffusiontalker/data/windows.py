@@ -45,7 +45,8 @@ class Window:
     """One training example."""
 
     speech: np.ndarray
-    """(samples,) waveform at 16 kHz or (speech_frames, features) features at 50 Hz, on the clock of the motion."""
+    """(samples,) waveform at 16 kHz, on the clock of the motion; or what was made of it before: (speech_frames,
+    features) by a pretrained encoder, (2 * speech_frames, mels) for one that hears log-mel frames."""
     taught: np.ndarray | None
     """(speech_frames, features) what a teacher made of the same stretch, without augmentation; None without one."""
     motion: np.ndarray

@@ -1,8 +1,8 @@
 """From a trained talker to animation: bundles, one-shot animation, enrolled voices. Runs with torch alone."""
 
 from diffusiontalker.inference.bundle import Bundle, BundleError, Precision, SamplingConfig, load_bundle, save_bundle
-from diffusiontalker.inference.enrollment import enroll
-from diffusiontalker.inference.pipeline import AnimationError, Style, animate, animate_batch, embed, resolve
+from diffusiontalker.inference.enrollment import check_references, enroll, voice_of_references
+from diffusiontalker.inference.pipeline import AnimationError, Style, animate, animate_batch, embed, embed_batch, resolve
 from diffusiontalker.inference.pseudo_labels import piece_seed, pseudo_label
 from diffusiontalker.inference.streaming import Stream, StreamedFrames, StreamingTalker
 from diffusiontalker.inference.voices import Voice, VoiceError, VoiceStore, blend, make_voice, read_voice, write_voice
@@ -23,7 +23,9 @@ __all__ = [
     "animate",
     "animate_batch",
     "blend",
+    "check_references",
     "embed",
+    "embed_batch",
     "enroll",
     "load_bundle",
     "make_voice",
@@ -32,5 +34,6 @@ __all__ = [
     "read_voice",
     "resolve",
     "save_bundle",
+    "voice_of_references",
     "write_voice",
 ]

@@ -21,9 +21,20 @@ def enroll(bundle: Bundle, waveforms: Sequence[Float32[np.ndarray, "_"]], *, nam
     Every reference counts the same, whatever its length.
 
     Raises:
-        VoiceError: without references, with less than `MIN_REFERENCE_S` of sound, with silence only, or without a name.
+        VoiceError: see `check_references`, or for an unusable name.
     """
-    seconds = sum(len(waveform) for waveform in waveforms) / SAMPLE_RATE_HZ
+    check_references(waveforms, name=name)
+    embeddings = [embed(bundle, waveform) for waveform in waveforms]
+    return voice_of_references(waveforms, embeddings, name=name, bundle_digest=bundle.digest)
+
+
+def check_references(waveforms: Sequence[Float32[np.ndarray, "_"]], *, name: str) -> None:
+    """Refuses recordings that no voice can be made from.
+
+    Raises:
+        VoiceError: without references, with less than `MIN_REFERENCE_S` of sound, or with digital silence.
+    """
+    seconds = _seconds(waveforms)
     if seconds < MIN_REFERENCE_S:
         raise VoiceError(
             f"voice '{name}': {len(waveforms)} references last {seconds:.2f} s in all, at least {MIN_REFERENCE_S:g} s "
@@ -34,7 +45,28 @@ def enroll(bundle: Bundle, waveforms: Sequence[Float32[np.ndarray, "_"]], *, nam
             raise VoiceError(
                 f"voice '{name}': reference {number} is digital silence; use a recording with speech in it"
             )
-    embeddings = [embed(bundle, waveform) for waveform in waveforms]
+
+
+def voice_of_references(
+    waveforms: Sequence[Float32[np.ndarray, "_"]],
+    embeddings: Sequence[tuple[np.ndarray, np.ndarray]],
+    *,
+    name: str,
+    bundle_digest: str,
+) -> Voice:
+    """The voice that `enroll` makes, when the embeddings of the references are there.
+
+    Raises:
+        VoiceError: for an unusable name, or embeddings that cancel out.
+    """
     identity, emotion = (np.mean([np.asarray(pair[head]) for pair in embeddings], axis=0) for head in (0, 1))
-    provenance = {"references": len(waveforms), "seconds": round(seconds, 3), "diffusiontalker": __version__}
-    return make_voice(name=name, identity=identity, emotion=emotion, bundle_digest=bundle.digest, provenance=provenance)
+    provenance = {
+        "references": len(waveforms),
+        "seconds": round(_seconds(waveforms), 3),
+        "diffusiontalker": __version__,
+    }
+    return make_voice(name=name, identity=identity, emotion=emotion, bundle_digest=bundle_digest, provenance=provenance)
+
+
+def _seconds(waveforms: Sequence[np.ndarray]) -> float:
+    return sum(len(waveform) for waveform in waveforms) / SAMPLE_RATE_HZ

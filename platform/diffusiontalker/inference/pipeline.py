@@ -126,12 +126,18 @@ def animate_batch(
     )
 
 
-@torch.inference_mode()
 def embed(bundle: Bundle, waveform: Float[np.ndarray, " samples"]) -> tuple[np.ndarray, np.ndarray]:
     """Identity and emotion embedding of a recording, (embedding,) float32 each, unit length."""
-    waveforms, lengths = _stacked([waveform], _device(bundle.talker))
-    identity, emotion = _embeddings(bundle.talker, speech_features(bundle.talker, waveforms, lengths), lengths)
-    return identity[0].cpu().numpy(), emotion[0].cpu().numpy()
+    return embed_batch(bundle, [waveform])[0]
+
+
+@torch.inference_mode()
+def embed_batch(bundle: Bundle, waveforms: Sequence[Float[np.ndarray, " _"]]) -> list[tuple[np.ndarray, np.ndarray]]:
+    """`embed` of several recordings in one pass."""
+    stacked, lengths = _stacked(waveforms, _device(bundle.talker))
+    embeddings = _embeddings(bundle.talker, speech_features(bundle.talker, stacked, lengths), lengths)
+    identity, emotion = (one.cpu().numpy() for one in embeddings)
+    return list(zip(identity, emotion, strict=True))
 
 
 @torch.inference_mode()

@@ -102,8 +102,13 @@ class LogMelEncoder(nn.Module):
         self, waveforms: Float[Tensor, "batch samples"], num_samples: Int[Tensor, " batch"]
     ) -> Float[Tensor, "batch speech_frames features"]:
         """Features of zero-padded waveforms; a clip's features do not depend on its padding."""
-        mels = log_mel(waveforms)  # (batch, 2 * speech_frames, mels)
         lengths = (num_samples * SPEECH_FPS + timebase.SAMPLE_RATE_HZ - 1) // timebase.SAMPLE_RATE_HZ
+        return self.of_mels(log_mel(waveforms), lengths)
+
+    def of_mels(
+        self, mels: Float[Tensor, "batch mels num_mels"], lengths: Int[Tensor, " batch"]
+    ) -> Float[Tensor, "batch speech_frames features"]:
+        """Features of log-mel frames, two for each of the `lengths` speech frames that a clip has."""
         mask = frame_mask(lengths, mels.shape[1] // 2)[..., None].to(mels.dtype)
         mels = mels * mask.repeat_interleave(2, dim=1)
         # Four mel frames around every speech frame: its own two and one on either side.

@@ -50,6 +50,7 @@ _DRIVER_CPUS = 0.5
 """Reserved by a trial whose workers are Ray Train's."""
 _TUNE_SETTINGS = {
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C interrupts, as in every job; else `fit` would return half a search
+    "RAY_AIR_NEW_OUTPUT": "0",  # its boxes name folders that are of no use afterwards
     "TUNE_GLOBAL_CHECKPOINT_S": "1",  # seconds of finished trials that a killed search may forget
 }
 

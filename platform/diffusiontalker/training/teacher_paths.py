@@ -1,8 +1,8 @@
 """A teacher's own ways from noise to motion, taken once and kept in files, for many students to learn from.
 
-What students of any size need of their teacher is the same: its speech features, its embeddings, and where it stands
-after every few of its steps. A search trains many students; asking the teacher in each step of each of them would be
-most of the work.
+What students of any size need is the same: the log-mel frames they hear, their teacher's speech features and
+embeddings, and where it stands after every few of its steps. A search trains many students; asking the teacher in
+each step of each of them would be most of the work.
 """
 
 import dataclasses
@@ -13,9 +13,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from diffusiontalker.audio import log_mel
 from diffusiontalker.config import ConfigError, publish_file
 from diffusiontalker.data import Batch, Corpus, Window, WindowSource, collate, write_windows
 from diffusiontalker.diffusion import ddim_step, time_grid
@@ -101,8 +103,17 @@ def _walked(
         assert batch.taught_embeddings is not None
         for window, path, embeddings in zip(windows, batch.path, batch.taught_embeddings, strict=True):
             yield dataclasses.replace(
-                window, path=path[: len(window.motion)].numpy(), taught_embeddings=embeddings.numpy()
+                window,
+                speech=_mels(window.speech),
+                reference=_mels(window.reference),
+                path=path[: len(window.motion)].numpy(),
+                taught_embeddings=embeddings.numpy(),
             )
+
+
+def _mels(waveform: np.ndarray) -> np.ndarray:
+    """What students hear of it: the same for all of them."""
+    return log_mel(torch.from_numpy(waveform)[None])[0].numpy()
 
 
 @torch.no_grad()

@@ -5,6 +5,7 @@ import pytest
 import tiny
 import torch
 
+from diffusiontalker.audio import NUM_MELS
 from diffusiontalker.config import ConfigError, from_plain
 from diffusiontalker.data import WindowStore, collate
 from diffusiontalker.diffusion import ddim_step, sample_ddim
@@ -17,7 +18,10 @@ from diffusiontalker.training import (
     record_teacher_paths,
     train,
     training_batch,
+    window_source,
 )
+from diffusiontalker.training.loop import mixed
+from diffusiontalker.training.objectives.conditioning import listen, personalize
 
 STATES = 4
 
@@ -64,8 +68,6 @@ def test_a_path_leads_from_noise_to_what_the_teacher_samples(folder, corpus, tea
     talker = load_bundle(teacher).talker
     heard = objective.hear_as_teacher(batch)
     draws, (speaker, emotion) = objective.draw(batch)
-    from diffusiontalker.training.objectives.conditioning import personalize
-
     style = personalize(talker, heard, speaker=speaker, emotion=emotion, draws=draws)
     features = talker.to_motion_rate(heard.features, frames=batch.motion.shape[1])
     mask = torch.ones_like(batch.motion[..., :1])
@@ -115,6 +117,24 @@ def test_a_student_learns_from_paths_without_asking_its_teacher(folder, corpus, 
     assert losses[1] < losses[0]
 
 
+def test_ready_made_log_mel_frames_are_heard_as_the_waveform_is(folder, corpus, teacher):
+    config = distillation(teacher)
+    talker = build_talker(config, corpus).eval()
+    source = window_source(config, corpus, talker, split="validation")
+    windows = [source.window(index, seed=mixed(config.seed, 0, index, 4)) for index in range(len(source))]
+    stored = WindowStore(folder / "validation")
+    sounds, ready = collate(windows), collate([stored.window(index) for index in range(len(stored))])
+    for heard, mels in (
+        (listen(talker, sounds.speech, sounds.lengths), listen(talker, ready.speech, ready.lengths)),
+        (
+            listen(talker, sounds.reference, sounds.reference_lengths),
+            listen(talker, ready.reference, ready.reference_lengths),
+        ),
+    ):
+        assert torch.equal(heard[1], mels[1])
+        torch.testing.assert_close(mels[0], heard[0], atol=2e-2, rtol=0.0)
+
+
 def test_what_is_there_is_left_as_it_is(folder, corpus, teacher):
     before = (folder / "train" / "path.f16").stat().st_mtime_ns
     record_teacher_paths(distillation(teacher), corpus, folder, states=STATES, per_clip=3)
@@ -148,8 +168,8 @@ def test_students_of_a_pretrained_teacher_hear_sound(corpus, tmp_path, tiny_hube
     save_bundle(bundle, tmp_path / "teacher")
     record_teacher_paths(distillation(tmp_path / "teacher"), corpus, tmp_path / "paths", states=2, per_clip=1)
     window = WindowStore(tmp_path / "paths" / "train").window(0)
-    assert window.speech.ndim == window.reference.ndim == 1
     assert window.taught is not None
+    assert window.speech.shape == (2 * len(window.taught), NUM_MELS)
     assert window.taught.shape[1] == bundle.talker.encoder.feature_dim
     student = distillation(tmp_path / "teacher", student_steps=2, paths=str(tmp_path / "paths"))
     train(dataclasses.replace(student, num_steps=2, checkpoint_every=2), corpus)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from diffusiontalker.data import Batch
-from diffusiontalker.models import Talker
+from diffusiontalker.models import LogMelEncoder, Talker
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -126,8 +126,13 @@ def hear(talker: Talker, batch: Batch) -> Heard:
 
 
 def listen(talker: Talker, speech: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-    """(batch, speech_frames, features) and their mask, from waveforms or from ready-made features."""
-    return talker.hold_last(speech, lengths) if speech.ndim == 3 else talker.encode(speech, lengths)
+    """(batch, speech_frames, features) and their mask, from waveforms or from what was made of them before."""
+    if speech.ndim == 2:
+        return talker.encode(speech, lengths)
+    if isinstance(talker.encoder, LogMelEncoder):
+        lengths = lengths // 2
+        speech = talker.encoder.of_mels(speech, lengths)
+    return talker.hold_last(speech, lengths)
 
 
 def personalize(talker: Talker, heard: Heard, *, speaker: Tensor, emotion: Tensor, draws: Draws) -> Tensor:
