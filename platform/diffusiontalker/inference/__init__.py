@@ -2,7 +2,15 @@
 
 from diffusiontalker.inference.bundle import Bundle, BundleError, Precision, SamplingConfig, load_bundle, save_bundle
 from diffusiontalker.inference.enrollment import check_references, enroll, voice_of_references
-from diffusiontalker.inference.pipeline import AnimationError, Style, animate, animate_batch, embed, embed_batch, resolve
+from diffusiontalker.inference.pipeline import (
+    AnimationError,
+    Style,
+    animate,
+    animate_batch,
+    embed,
+    embed_batch,
+    resolve,
+)
 from diffusiontalker.inference.pseudo_labels import piece_seed, pseudo_label
 from diffusiontalker.inference.streaming import Stream, StreamedFrames, StreamingTalker
 from diffusiontalker.inference.voices import Voice, VoiceError, VoiceStore, blend, make_voice, read_voice, write_voice

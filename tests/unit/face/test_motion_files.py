@@ -93,7 +93,11 @@ def test_nothing_is_overwritten_unasked_and_nothing_half_written_stays(tmp_path)
 @pytest.mark.parametrize(
     ("clip", "name", "message"),
     [
-        (make_clip(), "clip.fbx", "unknown motion format '.fbx'; choose one of .csv, .json, .ndjson, .npz, .parquet, .arrow, .glb"),
+        (
+            make_clip(),
+            "clip.fbx",
+            "unknown motion format '.fbx'; choose one of .csv, .json, .ndjson, .npz, .parquet, .arrow, .glb",
+        ),
         (make_clip(num_frames=0), "clip.csv", "has no frames"),
     ],
 )

@@ -1,0 +1,1 @@
+"""Serving: the endpoint that application developers call."""

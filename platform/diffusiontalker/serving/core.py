@@ -1,0 +1,273 @@
+"""The core of the endpoint: what edges ask for, put together from engine, personalizer, voices, decoder and keys.
+
+Knows neither a protocol nor Ray: a replica of Ray Serve and a plain server run the same core.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from diffusiontalker import __version__
+from diffusiontalker.audio import SAMPLE_RATE_HZ
+from diffusiontalker.face import MotionClip
+from diffusiontalker.inference import Bundle, Voice, VoiceError, check_references, voice_of_references
+from diffusiontalker.serving.arguments import Limits, ServingArguments
+from diffusiontalker.serving.auth import Authenticator
+from diffusiontalker.serving.decoding import DecodingPool
+from diffusiontalker.serving.engine import Engine
+from diffusiontalker.serving.errors import Caller, ServingError
+from diffusiontalker.serving.metrics import Metrics, timed
+from diffusiontalker.serving.personalizer import Personalizer
+from diffusiontalker.serving.service import (
+    MotionPiece,
+    SamplingRequest,
+    SpeechStream,
+    StreamFacts,
+    StyleRequest,
+    Upload,
+)
+from diffusiontalker.serving.style_entry import StylePair
+from diffusiontalker.serving.voice_registry import VoiceRegistry
+
+logger = logging.getLogger(__name__)
+
+
+class Core:
+    """One replica's share of the endpoint; implements `Service`.
+
+    Args:
+        arguments: what the operator set.
+        engine: animates.
+        personalizer: makes embeddings.
+        voices: enrolled ones.
+        decoder: turns uploads into waveforms.
+        keys: who may ask.
+        metrics: where numbers go.
+    """
+
+    def __init__(
+        self,
+        arguments: ServingArguments,
+        *,
+        engine: Engine,
+        personalizer: Personalizer,
+        voices: VoiceRegistry,
+        decoder: DecodingPool,
+        keys: Authenticator,
+        metrics: Metrics,
+    ) -> None:
+        self.arguments, self.limits = arguments, arguments.limits
+        self.engine, self.personalizer, self.voices = engine, personalizer, voices
+        self.decoder, self.keys, self.metrics = decoder, keys, metrics
+        self.is_draining = False
+        self._streams_of: Counter[str] = Counter()
+
+    @property
+    def bundle(self) -> Bundle:
+        """The student."""
+        return self.engine.bundle
+
+    @property
+    def fps(self) -> float:
+        """Its frame rate."""
+        return self.bundle.motion_fps
+
+    @property
+    def channel_names(self) -> tuple[str, ...]:
+        """Its channels."""
+        return self.bundle.talker.channel_names
+
+    @property
+    def emotions(self) -> tuple[str, ...]:
+        """Emotions it knows."""
+        return self.bundle.talker.emotions
+
+    def authenticate(self, header: str | None) -> Caller:
+        """Who asks; see `Authenticator`.
+
+        Raises:
+            ServingError: also `unavailable` while the server drains.
+        """
+        if self.is_draining:
+            raise ServingError("unavailable", "the server is shutting down; try again", retry_after_s=1)
+        return self.keys.authenticate(header)
+
+    async def decode(self, upload: Upload) -> np.ndarray:
+        """A waveform from an uploaded file.
+
+        Raises:
+            ServingError: see `DecodingPool`.
+        """
+        with timed(self.metrics, "stage_seconds", stage="decode"):
+            return await self.decoder.decode(upload.content, limits=self.limits.audio(), name=upload.name)
+
+    async def animate(self, waveform: np.ndarray, style: StyleRequest, sampling: SamplingRequest) -> MotionClip:
+        """See `Service`."""
+        voice = await self._voice(style)
+        self.metrics.set("waiting_jobs", self.engine.batcher.waiting)
+        with timed(self.metrics, "stage_seconds", stage="animate"):
+            clip = await self.engine.animate(
+                waveform,
+                voice=voice,
+                emotion=style.emotion,
+                emotion_intensity=style.emotion_intensity,
+                sampling=sampling,
+            )
+        self.metrics.count("audio_seconds_total", len(waveform) / SAMPLE_RATE_HZ, how="file")
+        return clip
+
+    async def open_stream(
+        self,
+        style: StyleRequest,
+        sampling: SamplingRequest,
+        caller: Caller = Caller("anonymous"),  # noqa: B008
+    ) -> SpeechStream:
+        """See `Service`; `caller` counts against the streams that one caller may have open."""
+        if self._streams_of[caller.name] >= self.limits.max_streams_per_key:
+            raise ServingError(
+                "busy",
+                f"'{caller.name}' has {self._streams_of[caller.name]} streams open, which is as many as may be; "
+                "close one",
+                retry_after_s=5,
+            )
+        self._streams_of[caller.name] += 1
+        try:
+            live = await self.engine.open_stream(
+                voice=await self._voice(style),
+                emotion=style.emotion,
+                emotion_intensity=style.emotion_intensity,
+                sampling=sampling,
+            )
+        except BaseException:
+            self._streams_of[caller.name] -= 1
+            raise
+        self._count_streams()
+        return _CountedStream(self, live, caller)
+
+    async def enroll(self, waveforms: Sequence[np.ndarray], *, name: str) -> Voice:
+        """Stores a new voice from recordings of one speaker.
+
+        Raises:
+            ServingError: `invalid_parameter` for too little sound or an unusable name, `voice_exists`.
+        """
+        try:
+            check_references(waveforms, name=name)
+            embeddings = await asyncio.gather(*map(self._embedded, waveforms))
+            voice = voice_of_references(
+                waveforms,
+                embeddings,
+                name=name,
+                bundle_digest=self.bundle.digest,
+            )
+        except VoiceError as error:
+            raise ServingError("invalid_parameter", str(error)) from None
+        return await self.voices.create(voice)
+
+    def about(self) -> dict[str, Any]:
+        """What is loaded, and its measured numbers."""
+        bundle = self.bundle
+        streams = self.engine.streams
+        return {
+            "name": bundle.card.get("name", ""),
+            "digest": bundle.digest,
+            "diffusiontalker": __version__,
+            "parameters": bundle.parameters,
+            "file_bytes": bundle.file_bytes,
+            "fps": self.fps,
+            "channel_names": list(self.channel_names),
+            "speakers": list(bundle.talker.speakers),
+            "emotions": list(self.emotions),
+            "num_steps": bundle.sampling.num_steps,
+            "temperature": bundle.sampling.temperature,
+            "streams": (
+                {"look_ahead_ms": round(1e3 * streams.look_ahead_s(), 1), "max_open": self.arguments.engine.max_streams}
+                if streams is not None
+                else {"cannot": self.engine.cannot_stream}
+            ),
+            "limits": self.limits.model_dump(),
+            "measured": bundle.card.get("measured", []),
+            "data_licences": bundle.card.get("data_licences", []),
+        }
+
+    def reconfigure(self, *, limits: Limits | None = None, **engine: Any) -> None:
+        """Other limits and batch sizes from now on, without a restart."""
+        if limits is not None:
+            self.limits = limits
+        for name, value in engine.items():
+            setattr(self.engine.batcher, {"max_batch_frames": "max_size", "max_waiting": "max_waiting"}[name], value)
+
+    async def drain(self, *, patience_s: float) -> None:
+        """Takes nothing new and waits until what is under way is done, at most so long."""
+        self.is_draining = True
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(patience_s):
+                while self.engine.batcher.waiting or sum(self._streams_of.values()):
+                    await asyncio.sleep(0.05)
+
+    async def close(self) -> None:
+        """Ends everything."""
+        self.is_draining = True
+        await asyncio.gather(self.engine.close(), self.decoder.close())
+
+    async def _voice(self, style: StyleRequest) -> StylePair | str | None:
+        """What the engine needs to know of a voice."""
+        if style.voice is not None and style.reference is not None:
+            raise ServingError("invalid_parameter", "a voice and a reference are given; give one of them")
+        if style.reference is not None:
+            return await self._embedded(style.reference)
+        if style.voice is None or style.voice in self.bundle.talker.speakers:
+            return style.voice
+        voice = await self.voices.get(style.voice)
+        try:
+            voice.check_bundle(self.bundle.digest)
+        except VoiceError as error:
+            raise ServingError("unknown_voice", str(error)) from None
+        return StylePair(voice.identity, voice.emotion)
+
+    async def _embedded(self, waveform: np.ndarray) -> StylePair:
+        with timed(self.metrics, "stage_seconds", stage="personalize"):
+            return await self.personalizer.embed(waveform)
+
+    def _count_streams(self) -> None:
+        self.metrics.set("streams_open", sum(self._streams_of.values()))
+
+    def stream_closed(self, caller: Caller, *, seconds: float) -> None:
+        """Called once by every stream."""
+        self._streams_of[caller.name] -= 1
+        if not self._streams_of[caller.name]:
+            del self._streams_of[caller.name]
+        self.metrics.count("audio_seconds_total", seconds, how="stream")
+        self._count_streams()
+
+
+class _CountedStream:
+    """A stream that gives back its caller's allowance when it is closed."""
+
+    def __init__(self, core: Core, live: SpeechStream, caller: Caller) -> None:
+        self._core, self._live, self._caller = core, live, caller
+        self._samples, self._is_closed = 0, False
+
+    @property
+    def facts(self) -> StreamFacts:
+        return self._live.facts
+
+    async def feed(self, samples: np.ndarray) -> None:
+        await self._live.feed(samples)
+        self._samples += len(samples)
+
+    async def finish(self) -> None:
+        await self._live.finish()
+
+    def __aiter__(self) -> AsyncIterator[MotionPiece]:
+        return self._live.__aiter__()
+
+    async def close(self) -> None:
+        if not self._is_closed:
+            self._is_closed = True
+            await self._live.close()
+            self._core.stream_closed(self._caller, seconds=self._samples / SAMPLE_RATE_HZ)

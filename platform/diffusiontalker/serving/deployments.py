@@ -1,0 +1,145 @@
+"""The deployments of Ray Serve: thin wrappers that give a `Core` its replica, its handle and its protocols.
+
+The talker's replica holds protocols, engine and batcher, so no chunk of a stream leaves the process; the personalizer
+has replicas of its own and is asked once per request or stream. Why: docs/serving.md.
+"""
+
+import contextlib
+from collections.abc import AsyncGenerator, Mapping
+from typing import Any
+
+import numpy as np
+import yaml
+from fastapi import FastAPI
+from pydantic import BaseModel, ConfigDict, Field
+from ray import serve
+from ray.serve.config import BackpressureConfig, RequestRouterConfig
+from ray.serve.handle import DeploymentHandle
+
+from diffusiontalker.inference import load_bundle
+from diffusiontalker.serving.a2f import A2FEdge
+from diffusiontalker.serving.arguments import Limits, ServingArguments
+from diffusiontalker.serving.errors import Caller, ServingError
+from diffusiontalker.serving.http import build_http
+from diffusiontalker.serving.personalizer import LocalPersonalizer
+from diffusiontalker.serving.plain import make_core
+from diffusiontalker.serving.ray_metrics import RayMetrics
+from diffusiontalker.serving.style_cache import StyleCache
+from diffusiontalker.serving.style_entry import StylePair, style_key
+
+_ROUTER = "ray.serve.experimental.consistent_hash_router:ConsistentHashRouter"
+
+
+class TalkerSettings(BaseModel):
+    """What `user_config` may change while a replica runs; what is not given stays."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    limits: Limits | None = None
+    max_batch_frames: int | None = Field(None, gt=0)
+    max_waiting: int | None = Field(None, gt=0)
+
+
+@serve.deployment(
+    max_ongoing_requests=64,
+    max_queued_requests=512,
+    request_router_config=RequestRouterConfig(request_router_class=_ROUTER),  # pyright: ignore[reportArgumentType]
+)
+class Personalizer:
+    """Recordings in, embeddings out; the same content always comes to the same replica."""
+
+    def __init__(self, arguments: dict[str, Any]) -> None:
+        settings = ServingArguments(**arguments)
+        bundle = load_bundle(settings.bundle, device=settings.device)
+        cache = StyleCache(settings.cache, bundle_digest=bundle.digest)
+        self._local = LocalPersonalizer(bundle, cache, metrics=RayMetrics(deployment="Personalizer"))
+
+    async def embed(self, waveform: np.ndarray) -> StylePair:
+        """See `serving.personalizer.Personalizer`."""
+        return await self._local.embed(waveform)
+
+
+class RemotePersonalizer:
+    """Asks the deployment."""
+
+    def __init__(self, handle: DeploymentHandle, *, bundle_digest: str) -> None:
+        self._handle, self._digest = handle, bundle_digest
+
+    async def embed(self, waveform: np.ndarray) -> StylePair:
+        """See `serving.personalizer.Personalizer`."""
+        key = style_key(waveform, bundle_digest=self._digest)
+        try:
+            return await self._handle.options(session_id=key).embed.remote(waveform)
+        except Exception as error:
+            cause = getattr(error, "cause", error)  # Ray wraps what a replica raised
+            if isinstance(cause, ServingError):
+                raise cause from None
+            raise ServingError("unavailable", "the personalizer does not answer; try again", retry_after_s=1) from error
+
+
+@serve.deployment(
+    max_ongoing_requests=512,
+    max_queued_requests=512,
+    backpressure_config=BackpressureConfig(status_code=429, retry_after_s=1),
+    graceful_shutdown_timeout_s=60.0,
+    health_check_period_s=5.0,
+)
+@serve.ingress()
+class Talker:
+    """HTTP, WebSocket and gRPC of one student."""
+
+    def __init__(self, arguments: dict[str, Any], personalizer: DeploymentHandle | None = None) -> None:
+        settings = ServingArguments(**arguments)
+        remote = None
+        if personalizer is not None:
+            digest = load_bundle(settings.bundle).digest
+            remote = RemotePersonalizer(personalizer, bundle_digest=digest)
+        self.core = make_core(settings, metrics=RayMetrics(deployment="Talker"), personalizer=remote)
+        self._edge = A2FEdge(
+            self.core,
+            authenticate=self._authenticate,
+            is_ready=lambda: not self.core.is_draining,
+            configs={"bundle.yaml": yaml.safe_dump(self.core.about(), sort_keys=False, allow_unicode=True)},
+        )
+
+    def __serve_build_asgi_app__(self) -> FastAPI:
+        """Called by Ray Serve when the replica is there."""
+        return build_http(self.core)
+
+    def reconfigure(self, settings: dict[str, Any]) -> None:
+        """Takes other limits and batch sizes from `user_config`."""
+        wanted = TalkerSettings(**settings).model_dump(exclude_none=True, exclude={"limits"})
+        self.core.reconfigure(limits=TalkerSettings(**settings).limits, **wanted)
+
+    async def ProcessAudioStream(  # noqa: N802
+        self, request_stream: Any, grpc_context: Any = None
+    ) -> AsyncGenerator[Any, None]:
+        """Audio2Face-3D's call."""
+        async with contextlib.aclosing(self._edge.ProcessAudioStream(request_stream, grpc_context)) as messages:
+            async for message in messages:
+                yield message
+
+    async def GetConfigs(self, request: Any, grpc_context: Any = None) -> AsyncGenerator[Any, None]:  # noqa: N802
+        """Audio2Face-3D's export of the configuration."""
+        async with contextlib.aclosing(self._edge.GetConfigs(request, grpc_context)) as messages:
+            async for message in messages:
+                yield message
+
+    async def Check(self, request: Any, grpc_context: Any = None) -> Any:  # noqa: N802
+        """GRPC's health check."""
+        return await self._edge.Check(request, grpc_context)
+
+    async def Watch(self, request: Any, grpc_context: Any = None) -> AsyncGenerator[Any, None]:  # noqa: N802
+        """GRPC's health, whenever it changes."""
+        async with contextlib.aclosing(self._edge.Watch(request, grpc_context)) as messages:
+            async for message in messages:
+                yield message
+
+    def _authenticate(self, metadata: Mapping[str, str]) -> Caller:
+        return self.core.authenticate(metadata.get("authorization"))
+
+    async def __del__(self) -> None:
+        """Called by Ray Serve when the replica has drained."""
+        core = getattr(self, "core", None)
+        if core is not None:
+            await core.close()

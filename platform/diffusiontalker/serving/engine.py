@@ -1,0 +1,246 @@
+"""The engine: one bundle, loaded once, that animates whole recordings in batches and streams side by side. No Ray.
+
+Recordings and streams compute in threads of their own, so that a long recording does not hold up the streams.
+"""
+
+import asyncio
+import dataclasses
+import logging
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from diffusiontalker.audio import SAMPLE_RATE_HZ, timebase
+from diffusiontalker.face import MotionClip
+from diffusiontalker.inference import (
+    AnimationError,
+    Bundle,
+    StreamingTalker,
+    Style,
+    Voice,
+    VoiceError,
+    animate_batch,
+    make_voice,
+    resolve,
+)
+from diffusiontalker.serving.batching import BatchStatistics, MicroBatcher
+from diffusiontalker.serving.errors import ServingError
+from diffusiontalker.serving.live import LiveStream, LiveStreams
+from diffusiontalker.serving.metrics import Metrics
+from diffusiontalker.serving.service import SamplingRequest
+from diffusiontalker.serving.style_entry import StylePair
+
+logger = logging.getLogger(__name__)
+
+_MOST_STEPS = 64
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class EngineConfig:
+    """How much an engine takes on at once."""
+
+    max_batch_frames: int = 2400
+    """Motion frames of one batch, padding included: 32 clips of 3 s at 25 fps."""
+    max_waiting: int = 256
+    """Recordings that wait for a batch; more are refused as busy."""
+    max_streams: int = 64
+    """Streams that may be open."""
+    max_stream_s: float = 300.0
+    """Longest sound of a stream, in seconds."""
+    pass_ms: float = 10.0
+    """Least time between two passes over the streams: longer gathers more of them, shorter answers sooner."""
+    threads: int = 0
+    """CPU threads of one computation; 0: as many as torch chooses."""
+
+    def __post_init__(self) -> None:
+        """Checks ranges."""
+        for name in ("max_batch_frames", "max_waiting", "max_streams", "max_stream_s"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name} is {getattr(self, name)}, expected a positive number")
+        if self.threads < 0 or self.pass_ms < 0:
+            raise ValueError(f"threads is {self.threads}, pass_ms {self.pass_ms}: expected 0 or more")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Job:
+    """A recording to animate."""
+
+    waveform: np.ndarray
+    style: Style
+    num_steps: int
+    temperature: float
+    seed: int
+    frames: int
+    """Motion frames that it will have."""
+
+
+class Engine:
+    """Animates with one bundle.
+
+    Args:
+        bundle: loaded, on its device.
+        config: limits.
+        metrics: where numbers go.
+    """
+
+    def __init__(self, bundle: Bundle, config: EngineConfig, *, metrics: Metrics) -> None:
+        self.bundle, self.config, self._metrics = bundle, config, metrics
+        if config.threads:
+            torch.set_num_threads(config.threads)
+        self.batcher: MicroBatcher[Job, MotionClip] = MicroBatcher(
+            self._animate,
+            size_of=lambda job: job.frames,
+            max_size=config.max_batch_frames,
+            kind_of=lambda job: job.num_steps,
+            max_waiting=config.max_waiting,
+            on_batch=self._tell_batch,
+        )
+        try:
+            talker = StreamingTalker(bundle, max_streams=config.max_streams)
+            self.streams: LiveStreams | None = LiveStreams(
+                talker, max_seconds=config.max_stream_s, pass_s=config.pass_ms / 1e3, metrics=metrics
+            )
+            self.cannot_stream = ""
+        except AnimationError as error:
+            self.streams, self.cannot_stream = None, str(error)
+
+    def warm_up(self) -> None:
+        """Computes once what every request will, so that the first one does not wait for it."""
+        for samples in (16_000, 48_000):
+            animate_batch(self.bundle, [np.zeros(samples, dtype=np.float32)] * 2, seeds=[0, 0])
+        if self.streams is not None:
+            talker = StreamingTalker(self.bundle, max_streams=1)
+            size = self.bundle.talker.config.personalizer.embedding_dim
+            one = np.full(size, size**-0.5, dtype=np.float32)
+            stream = talker.open(identity=one, emotion=one)
+            talker.feed(stream, np.zeros(16_000, dtype=np.float32))
+            talker.finish(stream)
+            while talker.advance()[0]:
+                pass
+
+    async def animate(
+        self,
+        waveform: np.ndarray,
+        *,
+        voice: StylePair | str | None = None,
+        emotion: str | None = None,
+        emotion_intensity: float = 1.0,
+        sampling: SamplingRequest = SamplingRequest(),  # noqa: B008
+    ) -> MotionClip:
+        """Animates (samples,) 16 kHz mono, together with whatever else waits.
+
+        Args:
+            waveform: at least one sample.
+            voice: embeddings, a speaker of the bundle, or None for the audio's own.
+            emotion: one of the bundle's, None for the voice's or the audio's own.
+            emotion_intensity: 0 to 2.
+            sampling: which of the possible animations.
+
+        Raises:
+            ServingError: `invalid_parameter`, `unknown_voice`, or `busy`.
+        """
+        style = self._style(voice, emotion, emotion_intensity)
+        num_steps, temperature = self._checked(sampling)
+        frames = timebase.motion_frames(len(waveform), motion_fps=self.bundle.motion_fps)
+        return await self.batcher.submit(
+            Job(
+                waveform=waveform,
+                style=style,
+                num_steps=num_steps,
+                temperature=temperature,
+                seed=sampling.seed,
+                frames=frames,
+            )
+        )
+
+    async def open_stream(
+        self,
+        *,
+        voice: StylePair | str | None = None,
+        emotion: str | None = None,
+        emotion_intensity: float = 1.0,
+        sampling: SamplingRequest = SamplingRequest(),  # noqa: B008
+    ) -> LiveStream:
+        """Begins a stream; without a voice the learnt unknown speaker speaks, without an emotion neutrally.
+
+        Raises:
+            ServingError: as `animate`; `invalid_parameter` when the bundle cannot stream.
+        """
+        if self.streams is None:
+            raise ServingError("invalid_parameter", self.cannot_stream)
+        style = self._style(voice, emotion, emotion_intensity)
+        num_steps, temperature = self._checked(sampling)
+        own = self._unheard()
+        with torch.inference_mode():
+            identity, feeling = resolve(self.bundle, style, *own)
+        return await self.streams.open(
+            identity=identity.cpu().numpy(),
+            emotion=feeling.cpu().numpy(),
+            num_steps=num_steps,
+            temperature=temperature,
+            seed=sampling.seed,
+        )
+
+    async def close(self) -> None:
+        """Finishes the recordings under way, ends the streams."""
+        await asyncio.gather(self.batcher.close(), self.streams.close() if self.streams else asyncio.sleep(0))
+
+    def _tell_batch(self, jobs: Sequence[Job], statistics: BatchStatistics) -> None:
+        seconds = sum(len(job.waveform) for job in jobs) / SAMPLE_RATE_HZ
+        self._metrics.observe("batch_jobs", len(jobs))
+        self._metrics.observe("queue_seconds", statistics.waited_s)
+        self._metrics.observe("batch_seconds", statistics.compute_s)
+        self._metrics.observe("rtf", statistics.compute_s / seconds)
+
+    def _animate(self, jobs: Sequence[Job]) -> list[MotionClip]:
+        return animate_batch(
+            self.bundle,
+            [job.waveform for job in jobs],
+            seeds=[job.seed for job in jobs],
+            styles=[job.style for job in jobs],
+            num_steps=jobs[0].num_steps,
+            temperature=[job.temperature for job in jobs],
+        )
+
+    def _unheard(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Identity and emotion of somebody who has not said anything yet."""
+        talker = self.bundle.talker
+        with torch.inference_mode():
+            identity = torch.nn.functional.normalize(talker.personalizer.unknown_identity, dim=-1)
+            _, emotions = talker.personalizer.prototypes()
+        neutral = talker.emotions.index("neutral") if "neutral" in talker.emotions else 0
+        return identity, emotions[neutral]
+
+    def _style(self, voice: StylePair | str | None, emotion: str | None, intensity: float) -> Style:
+        """Checked here, so that one wrong request does not fail the others of its batch."""
+        named: Voice | str | None = None
+        if isinstance(voice, StylePair):
+            named = make_voice(
+                name="voice",
+                identity=voice.identity,
+                emotion=voice.emotion,
+                bundle_digest=self.bundle.digest,
+                provenance={},
+            )
+        elif voice is not None:
+            named = voice
+        style = Style(voice=named, emotion=emotion, emotion_intensity=intensity)
+        try:
+            with torch.inference_mode():
+                resolve(self.bundle, style, *self._unheard())
+        except (AnimationError, VoiceError) as error:
+            is_voice = isinstance(voice, str) and voice not in self.bundle.talker.speakers
+            raise ServingError("unknown_voice" if is_voice else "invalid_parameter", str(error)) from None
+        return style
+
+    def _checked(self, sampling: SamplingRequest) -> tuple[int, float]:
+        """Steps and temperature, the bundle's where none is asked for."""
+        own = self.bundle.sampling
+        num_steps = own.num_steps if sampling.num_steps is None else sampling.num_steps
+        temperature = own.temperature if sampling.temperature is None else sampling.temperature
+        if not 1 <= num_steps <= _MOST_STEPS:
+            raise ServingError("invalid_parameter", f"num_steps is {num_steps}, expected 1 to {_MOST_STEPS}")
+        if not 0.0 <= temperature <= 4.0:
+            raise ServingError("invalid_parameter", f"temperature is {temperature}, expected 0 to 4")
+        return num_steps, temperature

@@ -1,0 +1,120 @@
+"""Every metric of the endpoint, declared once: name, meaning, labels, buckets. How they are exported is the caller's.
+
+A plain server exports them with `PrometheusMetrics`; replicas of Ray Serve with `ray_metrics.RayMetrics`.
+"""
+
+import contextlib
+import dataclasses
+import time
+from collections.abc import Iterator
+from typing import Literal, Protocol, runtime_checkable
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+_COUNTS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Metric:
+    """One metric; labels have few values each."""
+
+    kind: Literal["counter", "gauge", "histogram"]
+    meaning: str
+    labels: tuple[str, ...] = ()
+    buckets: tuple[float, ...] = _SECONDS
+
+
+PREFIX = "diffusiontalker_"
+METRICS: dict[str, Metric] = {
+    "requests_total": Metric("counter", "Requests answered.", ("route", "code")),
+    "request_seconds": Metric("histogram", "Time from a request to its answer.", ("route",)),
+    "stage_seconds": Metric(
+        "histogram", "Time of a stage of an animation: decode, personalize, animate, encode.", ("stage",)
+    ),
+    "queue_seconds": Metric("histogram", "Time that the job of a batch waited which waited longest."),
+    "batch_seconds": Metric("histogram", "Time to compute a batch."),
+    "batch_jobs": Metric("histogram", "Recordings of one batch.", (), _COUNTS),
+    "waiting_jobs": Metric("gauge", "Recordings that wait for a batch."),
+    "audio_seconds_total": Metric("counter", "Seconds of sound animated.", ("how",)),
+    "rtf": Metric(
+        "histogram", "Compute seconds of a batch per second of its sound.", (),
+        (0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256, 0.512, 1.0),
+    ),
+    "streams_open": Metric("gauge", "Live streams that are open."),
+    "stream_pass_seconds": Metric("histogram", "Time of a pass over the live streams."),
+    "stream_pass_streams": Metric("histogram", "Live streams that a pass moved.", (), _COUNTS),
+    "frame_lag_seconds": Metric(
+        "histogram", "Time from the arrival of the last sound that a live frame needs until it goes out."
+    ),
+    "style_cache_total": Metric(
+        "counter", "Embeddings asked for, by where they came from: memory, shared, computed.", ("source",)
+    ),
+    "style_cache_problems_total": Metric(
+        "counter", "Entries evicted or damaged, and failures of the shared cache.", ("what",)
+    ),
+}  # fmt: skip
+
+
+@runtime_checkable
+class Metrics(Protocol):
+    """Where numbers go."""
+
+    def count(self, name: str, value: float = 1.0, **labels: str) -> None:
+        """Adds to a counter."""
+        ...
+
+    def observe(self, name: str, value: float, **labels: str) -> None:
+        """One more value of a histogram."""
+        ...
+
+    def set(self, name: str, value: float, **labels: str) -> None:
+        """A gauge's value now."""
+        ...
+
+
+@contextlib.contextmanager
+def timed(metrics: Metrics, name: str, **labels: str) -> Iterator[None]:
+    """Observes how long the block took, whatever came of it."""
+    begin = time.perf_counter()
+    try:
+        yield
+    finally:
+        metrics.observe(name, time.perf_counter() - begin, **labels)
+
+
+class PrometheusMetrics:
+    """Metrics in a registry of their own, for a server that exports them itself."""
+
+    def __init__(self) -> None:
+        import prometheus_client
+
+        self._registry = prometheus_client.CollectorRegistry()
+        classes = {"counter": prometheus_client.Counter, "gauge": prometheus_client.Gauge}
+        self._metrics = {}
+        for name, metric in METRICS.items():
+            arguments = {"documentation": metric.meaning, "labelnames": metric.labels, "registry": self._registry}
+            self._metrics[name] = (
+                prometheus_client.Histogram(PREFIX + name, buckets=metric.buckets, **arguments)
+                if metric.kind == "histogram"
+                else classes[metric.kind](PREFIX + name, **arguments)
+            )
+
+    def _metric(self, name: str, labels: dict[str, str]):
+        return self._metrics[name].labels(**labels) if labels else self._metrics[name]
+
+    def count(self, name: str, value: float = 1.0, **labels: str) -> None:
+        """Adds to a counter."""
+        self._metric(name, labels).inc(value)
+
+    def observe(self, name: str, value: float, **labels: str) -> None:
+        """One more value of a histogram."""
+        self._metric(name, labels).observe(value)
+
+    def set(self, name: str, value: float, **labels: str) -> None:
+        """A gauge's value now."""
+        self._metric(name, labels).set(value)
+
+    def text(self) -> bytes:
+        """Prometheus' text format."""
+        import prometheus_client
+
+        return prometheus_client.generate_latest(self._registry)

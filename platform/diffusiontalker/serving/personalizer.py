@@ -1,0 +1,75 @@
+"""The personalizer's side of the endpoint: speech in, identity and emotion embedding out, computed once per content."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+
+from diffusiontalker.audio import SAMPLE_RATE_HZ, timebase
+from diffusiontalker.inference import Bundle, embed_batch
+from diffusiontalker.serving.batching import MicroBatcher
+from diffusiontalker.serving.metrics import Metrics
+from diffusiontalker.serving.style_cache import StyleCache
+from diffusiontalker.serving.style_entry import StylePair
+
+_SHORT_SAMPLES = 30 * SAMPLE_RATE_HZ
+"""The content of a recording up to this length is hashed on the event loop: about a millisecond."""
+_SOURCES = {"hits_memory": "memory", "hits_shared": "shared", "joined": "joined", "computed": "computed"}
+_PROBLEMS = {"evictions": "evicted", "damaged": "damaged", "shared_errors": "shared_error"}
+
+
+@runtime_checkable
+class Personalizer(Protocol):
+    """Whoever can be asked for embeddings."""
+
+    async def embed(self, waveform: np.ndarray) -> StylePair:
+        """Of (samples,) 16 kHz mono, ready-made where they were computed before."""
+        ...
+
+
+class LocalPersonalizer:
+    """Computes in this process, several recordings together.
+
+    Args:
+        bundle: whose personalizer.
+        cache: both levels.
+        metrics: where the cache's counters go.
+        max_batch_frames: speech frames of one batch, padding included.
+    """
+
+    def __init__(self, bundle: Bundle, cache: StyleCache, *, metrics: Metrics, max_batch_frames: int = 8000) -> None:
+        self._bundle, self._cache, self._metrics = bundle, cache, metrics
+        self._told = dict.fromkeys([*_SOURCES, *_PROBLEMS], 0)
+        self._batcher: MicroBatcher[np.ndarray, StylePair] = MicroBatcher(
+            self._compute, size_of=lambda waveform: timebase.speech_frames(len(waveform)), max_size=max_batch_frames
+        )
+
+    async def embed(self, waveform: np.ndarray) -> StylePair:
+        """See `Personalizer`."""
+        is_short = len(waveform) <= _SHORT_SAMPLES
+        key = self._cache.key(waveform) if is_short else await asyncio.to_thread(self._cache.key, waveform)
+        try:
+            return await self._cache.get_or_compute(key, lambda: self._batcher.submit(waveform))
+        finally:
+            self._tell()
+
+    async def close(self) -> None:
+        """Ends everything."""
+        await self._cache.close()
+        await self._batcher.close()
+
+    def _compute(self, waveforms: Sequence[np.ndarray]) -> list[StylePair]:
+        return [StylePair(*pair) for pair in embed_batch(self._bundle, waveforms)]
+
+    def _tell(self) -> None:
+        """What the cache has counted since the last time."""
+        for names, metric, label in (
+            (_SOURCES, "style_cache_total", "source"),
+            (_PROBLEMS, "style_cache_problems_total", "what"),
+        ):
+            for name, value in names.items():
+                now = getattr(self._cache.counters, name)
+                if now > self._told[name]:
+                    self._metrics.count(metric, now - self._told[name], **{label: value})
+                    self._told[name] = now

@@ -1,0 +1,51 @@
+"""The endpoint in one process, without Ray: for tests, small installations, and to compare with."""
+
+from diffusiontalker.inference import load_bundle
+from diffusiontalker.serving.arguments import ServingArguments
+from diffusiontalker.serving.auth import make_authenticator
+from diffusiontalker.serving.core import Core
+from diffusiontalker.serving.decoding import DecodingConfig, DecodingPool
+from diffusiontalker.serving.engine import Engine
+from diffusiontalker.serving.metrics import Metrics, PrometheusMetrics
+from diffusiontalker.serving.personalizer import LocalPersonalizer, Personalizer
+from diffusiontalker.serving.style_cache import StyleCache
+from diffusiontalker.serving.voice_registry import VoiceRegistry
+
+
+def make_core(
+    arguments: ServingArguments, *, metrics: Metrics | None = None, personalizer: Personalizer | None = None
+) -> Core:
+    """Loads the bundle, warms up, and puts the core together.
+
+    Args:
+        arguments: what the operator set.
+        metrics: where numbers go; None: a registry of its own.
+        personalizer: whom to ask for embeddings; None: one in this process.
+
+    Raises:
+        BundleError: when the bundle cannot be loaded.
+        KeysError: when the keys cannot be used.
+    """
+    metrics = metrics or PrometheusMetrics()
+    keys = make_authenticator(arguments.keys_path(), anonymous_per_minute=arguments.anonymous_per_minute or None)
+    bundle = load_bundle(arguments.bundle, device=arguments.device)
+    engine = Engine(bundle, arguments.engine, metrics=metrics)
+    engine.warm_up()
+    if personalizer is None:
+        cache = StyleCache(arguments.cache, bundle_digest=bundle.digest)
+        personalizer = LocalPersonalizer(bundle, cache, metrics=metrics)
+    return Core(
+        arguments,
+        engine=engine,
+        personalizer=personalizer,
+        voices=VoiceRegistry(arguments.voices),
+        decoder=DecodingPool(
+            DecodingConfig(
+                limits=arguments.limits.audio(),
+                num_processes=arguments.decode_processes,
+                max_queued=arguments.max_decodes_waiting,
+            )
+        ),
+        keys=keys,
+        metrics=metrics,
+    )
