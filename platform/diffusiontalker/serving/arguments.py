@@ -21,17 +21,17 @@ class _Strict(BaseModel):
 class Limits(_Strict):
     """What one request may ask for. `reconfigure` changes them without a restart."""
 
-    min_seconds: float = Field(0.1, ge=0.0, description="Shortest sound, in seconds.")
-    max_seconds: float = Field(300.0, gt=0.0, le=3600.0, description="Longest sound of a file or stream, in seconds.")
-    max_upload_megabytes: float = Field(64.0, gt=0.0, description="Largest request body, in 10^6 bytes.")
-    min_rate_hz: int = Field(8_000, gt=0, description="Lowest sample rate of a file or stream.")
-    max_rate_hz: int = Field(192_000, gt=0, description="Highest sample rate.")
-    max_channels: int = Field(8, gt=0, description="Most channels; they are averaged.")
-    max_references: int = Field(16, gt=0, description="Most recordings that a voice is enrolled from.")
-    max_decode_seconds: float = Field(20.0, gt=0.0, description="Wall-clock time to decode one file.")
-    max_fps: float = Field(120.0, gt=0.0, description="Highest frame rate that can be asked for.")
-    idle_seconds: float = Field(30.0, gt=0.0, description="A client that sends nothing for so long is let go.")
-    max_streams_per_key: int = Field(64, gt=0, description="Live streams that one caller may have open.")
+    min_seconds: float = Field(default=0.1, ge=0.0, description="Shortest sound, in seconds.")
+    max_seconds: float = Field(default=300.0, gt=0.0, le=3600.0, description="Longest sound, in seconds.")
+    max_upload_megabytes: float = Field(default=64.0, gt=0.0, description="Largest request body, in 10^6 bytes.")
+    min_rate_hz: int = Field(default=8_000, gt=0, description="Lowest sample rate of a file or stream.")
+    max_rate_hz: int = Field(default=192_000, gt=0, description="Highest sample rate.")
+    max_channels: int = Field(default=8, gt=0, description="Most channels; they are averaged.")
+    max_references: int = Field(default=16, gt=0, description="Most recordings that a voice is enrolled from.")
+    max_decode_seconds: float = Field(default=20.0, gt=0.0, description="Wall-clock time to decode one file.")
+    max_fps: float = Field(default=120.0, gt=0.0, description="Highest frame rate that can be asked for.")
+    idle_seconds: float = Field(default=30.0, gt=0.0, description="A client that sends nothing for so long is let go.")
+    max_streams_per_key: int = Field(default=64, gt=0, description="Live streams that one caller may have open.")
 
     def audio(self) -> AudioLimits:
         """For decoding."""
@@ -60,21 +60,22 @@ class ServingArguments(_Strict):
     """One endpoint: a bundle, its voices, its limits."""
 
     bundle: str = Field(description="Folder of the student.")
-    voices: str = Field("voices", description="Folder or URL of enrolled voices.")
-    device: str = Field("cpu", description="cpu, cuda, cuda:1 ...")
+    voices: str = Field(default="voices", description="Folder or URL of enrolled voices.")
+    device: str = Field(default="cpu", description="cpu, cuda, cuda:1 ...")
     keys_file: str = Field(
-        "",
+        default="",
         description="File of bearer keys, name:sha256hex[:requests_per_minute] a line; empty: $DIFFUSIONTALKER_KEYS, "
         "or without it everybody is let in.",
     )  # fmt: skip
-    anonymous_per_minute: int = Field(0, ge=0, description="Requests a minute without keys, all together; 0: any.")
-    decode_processes: int = Field(1, gt=0, description="Processes that decode uploads.")
-    max_decodes_waiting: int = Field(64, ge=0, description="Uploads that wait for one of them; more are refused.")
-    limits: Limits = Limits()
+    anonymous_per_minute: int = Field(default=0, ge=0, description="Most requests a minute without keys; 0: any.")
+    decode_processes: int = Field(default=1, gt=0, description="Processes that decode uploads.")
+    max_decodes_waiting: int = Field(default=64, ge=0, description="Uploads that wait for one; more are refused.")
+    limits: Limits = Field(default_factory=Limits)
     engine: EngineConfig = EngineConfig()
     cache: StyleCacheConfig = StyleCacheConfig()
     separate_personalizer: bool = Field(
-        True, description="Give the personalizer replicas of its own; false: each talker replica has one inside."
+        default=True,
+        description="Whether the personalizer has replicas of its own, or is inside each talker.",
     )
 
     @model_validator(mode="after")

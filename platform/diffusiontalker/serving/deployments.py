@@ -13,7 +13,7 @@ import yaml
 from fastapi import FastAPI
 from pydantic import BaseModel, ConfigDict, Field
 from ray import serve
-from ray.serve.config import BackpressureConfig, RequestRouterConfig
+from ray.serve.config import BackpressureConfig
 from ray.serve.handle import DeploymentHandle
 
 from diffusiontalker.inference import load_bundle
@@ -25,9 +25,7 @@ from diffusiontalker.serving.personalizer import LocalPersonalizer
 from diffusiontalker.serving.plain import make_core
 from diffusiontalker.serving.ray_metrics import RayMetrics
 from diffusiontalker.serving.style_cache import StyleCache
-from diffusiontalker.serving.style_entry import StylePair, style_key
-
-_ROUTER = "ray.serve.experimental.consistent_hash_router:ConsistentHashRouter"
+from diffusiontalker.serving.style_entry import StylePair
 
 
 class TalkerSettings(BaseModel):
@@ -36,17 +34,13 @@ class TalkerSettings(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     limits: Limits | None = None
-    max_batch_frames: int | None = Field(None, gt=0)
-    max_waiting: int | None = Field(None, gt=0)
+    max_batch_frames: int | None = Field(default=None, gt=0)
+    max_waiting: int | None = Field(default=None, gt=0)
 
 
-@serve.deployment(
-    max_ongoing_requests=64,
-    max_queued_requests=512,
-    request_router_config=RequestRouterConfig(request_router_class=_ROUTER),  # pyright: ignore[reportArgumentType]
-)
+@serve.deployment(max_ongoing_requests=64, max_queued_requests=512)
 class Personalizer:
-    """Recordings in, embeddings out; the same content always comes to the same replica."""
+    """Recordings in, embeddings out."""
 
     def __init__(self, arguments: dict[str, Any]) -> None:
         settings = ServingArguments(**arguments)
@@ -62,14 +56,13 @@ class Personalizer:
 class RemotePersonalizer:
     """Asks the deployment."""
 
-    def __init__(self, handle: DeploymentHandle, *, bundle_digest: str) -> None:
-        self._handle, self._digest = handle, bundle_digest
+    def __init__(self, handle: DeploymentHandle) -> None:
+        self._handle = handle
 
     async def embed(self, waveform: np.ndarray) -> StylePair:
         """See `serving.personalizer.Personalizer`."""
-        key = style_key(waveform, bundle_digest=self._digest)
         try:
-            return await self._handle.options(session_id=key).embed.remote(waveform)
+            return await self._handle.embed.remote(waveform)
         except Exception as error:
             cause = getattr(error, "cause", error)  # Ray wraps what a replica raised
             if isinstance(cause, ServingError):
@@ -90,10 +83,7 @@ class Talker:
 
     def __init__(self, arguments: dict[str, Any], personalizer: DeploymentHandle | None = None) -> None:
         settings = ServingArguments(**arguments)
-        remote = None
-        if personalizer is not None:
-            digest = load_bundle(settings.bundle).digest
-            remote = RemotePersonalizer(personalizer, bundle_digest=digest)
+        remote = None if personalizer is None else RemotePersonalizer(personalizer)
         self.core = make_core(settings, metrics=RayMetrics(deployment="Talker"), personalizer=remote)
         self._edge = A2FEdge(
             self.core,

@@ -29,7 +29,7 @@ class ErrorDetail(BaseModel):
 
     code: str = Field(description="Cause, for programs.", examples=["bad_audio"])
     message: str = Field(description="For people: what was given, what is allowed, what to do next.")
-    retry_after_s: float | None = Field(None, description="When to try again, in seconds.")
+    retry_after_s: float | None = Field(default=None, description="When to try again, in seconds.")
 
 
 class ErrorBody(BaseModel):
@@ -60,23 +60,23 @@ class StyleParameters(_Strict):
     """Who speaks and how they feel, and which of the possible animations."""
 
     voice: str | None = Field(
-        None,
+        default=None,
         max_length=200,
         description="Id of an enrolled voice, or a speaker of the bundle; default: the audio's.",
     )
-    emotion: str | None = Field(None, max_length=100, description="One of the bundle's emotions (see /v1/bundle).")
-    emotion_intensity: float = Field(1.0, ge=0.0, le=2.0, description="0 neutral, 1 as trained, 2 exaggerated.")
-    num_steps: int | None = Field(None, ge=1, le=64, description="Diffusion steps; default: the bundle's.")
-    temperature: float | None = Field(None, ge=0.0, le=4.0, description="Variety; default: the bundle's.")
-    seed: int = Field(0, ge=-(2**63), lt=2**63, description="Another seed gives another take.")
+    emotion: str | None = Field(default=None, max_length=100, description="One of the bundle's, see /v1/bundle.")
+    emotion_intensity: float = Field(default=1.0, ge=0.0, le=2.0, description="0 neutral, 1 as trained, 2 exaggerated.")
+    num_steps: int | None = Field(default=None, ge=1, le=64, description="Diffusion steps; default: the bundle's.")
+    temperature: float | None = Field(default=None, ge=0.0, le=4.0, description="Variety; default: the bundle's.")
+    seed: int = Field(default=0, ge=-(2**63), lt=2**63, description="Another seed gives another take.")
 
 
 class AnimationParameters(StyleParameters):
     """Of `POST /v1/animations`."""
 
-    fps: float | None = Field(None, ge=1.0, le=1000.0, description="Frame rate; default: the bundle's.")
+    fps: float | None = Field(default=None, ge=1.0, le=1000.0, description="Frame rate; default: the bundle's.")
     format: Literal["csv", "json", "ndjson", "npz", "parquet", "arrow", "glb"] = Field(
-        "json", description="Channel names and frame rate are inside all of them."
+        default="json", description="Channel names and frame rate are inside all of them."
     )
 
 
@@ -84,11 +84,11 @@ class StreamStart(StyleParameters):
     """First message of `/v1/stream`."""
 
     type: Literal["start"] = "start"
-    sample_rate_hz: int = Field(16_000, gt=0)
-    channels: int = Field(1, gt=0)
+    sample_rate_hz: int = Field(default=16_000, gt=0)
+    channels: int = Field(default=1, gt=0)
     sample_format: Literal["int16", "float32"] = "int16"
     frames: Literal["json", "binary"] = "json"
-    key: str | None = Field(None, max_length=500, description="For browsers, which cannot send the header.")
+    key: str | None = Field(default=None, max_length=500, description="For browsers, which cannot send the header.")
 
 
 class StoredVoice(BaseModel):
@@ -99,7 +99,7 @@ class StoredVoice(BaseModel):
     bundle_digest: str | None = None
     is_usable: bool = Field(description="Whether it was enrolled with the bundle that is loaded.")
     provenance: dict[str, Any] = Field(default_factory=dict)
-    problem: str | None = Field(None, description="What is wrong with a damaged one.")
+    problem: str | None = Field(default=None, description="What is wrong with a damaged one.")
 
     @classmethod
     def of(cls, entry: Voice | VoiceEntry, *, digest: str) -> "StoredVoice":
@@ -135,7 +135,7 @@ class BlendPart(_Strict):
     """One ingredient."""
 
     id: str
-    weight: float = Field(1.0, ge=0.0, le=1e6)
+    weight: float = Field(default=1.0, ge=0.0, le=1e6)
 
 
 class Blend(_Strict):
