@@ -18,6 +18,7 @@ from diffusiontalker import __version__
 from diffusiontalker.cli.animation import Animate, Enroll, ListVoices
 from diffusiontalker.cli.benchmarks import BenchSearch
 from diffusiontalker.cli.corpora import ImportCorpus, InspectCorpus, LabelCorpus, SynthesizeCorpus
+from diffusiontalker.cli.endpoint import NewKey, Serve
 from diffusiontalker.cli.reports import Evaluate
 from diffusiontalker.cli.verb import UsageError, Verb
 
@@ -49,6 +50,8 @@ VERBS: dict[str, type[Verb] | Group] = {
         },
     ),
     "evaluate": Evaluate,
+    "serve": Serve,
+    "keys": Group(summary="Keys of the endpoint.", verbs={"new": NewKey}),
     "bench": Group(summary="Measurements of this machine.", verbs={"search": BenchSearch}),
 }
 """The whole surface of the command line."""

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import httpx
 
@@ -40,7 +40,7 @@ class Client:
         self._url, self._key, self._retries = url.rstrip("/"), key, retries
         self._http = httpx.Client(base_url=self._url, headers=headers_of(key), timeout=timeout_s)
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "Client":
         """For `with`."""
         return self
 
@@ -124,7 +124,7 @@ class AsyncClient:
         self._url, self._key, self._retries = url.rstrip("/"), key, retries
         self._http = httpx.AsyncClient(base_url=self._url, headers=headers_of(key), timeout=timeout_s)
 
-    async def __aenter__(self) -> Self:
+    async def __aenter__(self) -> "AsyncClient":
         """For `async with`."""
         return self
 

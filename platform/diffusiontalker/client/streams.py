@@ -1,10 +1,11 @@
 """Live streams over WebSocket: send sound, iterate over frames, at the same time."""
 
+import contextlib
 import dataclasses
 import json
 import struct
 from collections.abc import AsyncIterator, Iterator
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import websockets
@@ -80,6 +81,7 @@ class Stream:
 
     def __init__(self, url: str, *, key: str | None, start: dict[str, Any]) -> None:
         self._protocol = _Protocol(url, key=key, start=start)
+        self._exit = contextlib.ExitStack()
         self._socket: websockets.sync.client.ClientConnection | None = None
 
     @property
@@ -87,27 +89,25 @@ class Stream:
         """fps, channel_names, look_ahead_ms."""
         return self._protocol.facts
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "Stream":
         """Connects.
 
         Raises:
             EndpointError: when the stream is refused.
         """
-        self._socket = websockets.sync.client.connect(
+        connecting = websockets.sync.client.connect(
             self._protocol.url, additional_headers=self._protocol.headers, max_size=None, compression=None
         )
-        try:
+        with contextlib.ExitStack() as undo:
+            self._socket = undo.enter_context(connecting)
             self._socket.send(self._protocol.first)
             self._protocol.ready(self._socket.recv())
-        except BaseException:
-            self._socket.close()
-            raise
+            self._exit = undo.pop_all()
         return self
 
     def __exit__(self, *error: object) -> None:
         """Closes."""
-        if self._socket is not None:
-            self._socket.close()
+        self._exit.close()
 
     def send(self, sound: bytes | np.ndarray) -> None:
         """Raw samples in the format that was announced."""
@@ -140,6 +140,7 @@ class AsyncStream:
 
     def __init__(self, url: str, *, key: str | None, start: dict[str, Any]) -> None:
         self._protocol = _Protocol(url, key=key, start=start)
+        self._exit = contextlib.AsyncExitStack()
         self._socket: websockets.asyncio.client.ClientConnection | None = None
 
     @property
@@ -147,27 +148,25 @@ class AsyncStream:
         """fps, channel_names, look_ahead_ms."""
         return self._protocol.facts
 
-    async def __aenter__(self) -> Self:
+    async def __aenter__(self) -> "AsyncStream":
         """Connects.
 
         Raises:
             EndpointError: when the stream is refused.
         """
-        self._socket = await websockets.asyncio.client.connect(
+        connecting = websockets.asyncio.client.connect(
             self._protocol.url, additional_headers=self._protocol.headers, max_size=None, compression=None
         )
-        try:
+        async with contextlib.AsyncExitStack() as undo:
+            self._socket = await undo.enter_async_context(connecting)
             await self._socket.send(self._protocol.first)
             self._protocol.ready(await self._socket.recv())
-        except BaseException:
-            await self._socket.close()
-            raise
+            self._exit = undo.pop_all()
         return self
 
     async def __aexit__(self, *error: object) -> None:
         """Closes."""
-        if self._socket is not None:
-            await self._socket.close()
+        await self._exit.aclose()
 
     async def send(self, sound: bytes | np.ndarray) -> None:
         """Raw samples in the format that was announced."""

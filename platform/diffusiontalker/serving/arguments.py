@@ -5,7 +5,6 @@ errors.
 """
 
 from pathlib import Path
-from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -51,7 +50,7 @@ class Limits(_Strict):
         return round(self.max_upload_megabytes * 1e6)
 
     @model_validator(mode="after")
-    def _check(self) -> Self:
+    def _check(self) -> "Limits":
         self.audio()
         return self
 
@@ -62,6 +61,7 @@ class ServingArguments(_Strict):
     bundle: str = Field(description="Folder of the student.")
     voices: str = Field(default="voices", description="Folder or URL of enrolled voices.")
     device: str = Field(default="cpu", description="cpu, cuda, cuda:1 ...")
+    personalizer_device: str = Field(default="cpu", description="The same for the personalizer.")
     keys_file: str = Field(
         default="",
         description="File of bearer keys, name:sha256hex[:requests_per_minute] a line; empty: $DIFFUSIONTALKER_KEYS, "
@@ -79,7 +79,7 @@ class ServingArguments(_Strict):
     )
 
     @model_validator(mode="after")
-    def _check(self) -> Self:
+    def _check(self) -> "ServingArguments":
         if not self.bundle:
             raise ValueError("bundle is empty; give the folder that a training or distillation wrote")
         return self

@@ -38,13 +38,12 @@ class TalkerSettings(BaseModel):
     max_waiting: int | None = Field(default=None, gt=0)
 
 
-@serve.deployment(max_ongoing_requests=64, max_queued_requests=512)
-class Personalizer:
+class PersonalizerReplica:
     """Recordings in, embeddings out."""
 
     def __init__(self, arguments: dict[str, Any]) -> None:
         settings = ServingArguments(**arguments)
-        bundle = load_bundle(settings.bundle, device=settings.device)
+        bundle = load_bundle(settings.bundle, device=settings.personalizer_device)
         cache = StyleCache(settings.cache, bundle_digest=bundle.digest)
         self._local = LocalPersonalizer(bundle, cache, metrics=RayMetrics(deployment="Personalizer"))
 
@@ -70,15 +69,7 @@ class RemotePersonalizer:
             raise ServingError("unavailable", "the personalizer does not answer; try again", retry_after_s=1) from error
 
 
-@serve.deployment(
-    max_ongoing_requests=512,
-    max_queued_requests=512,
-    backpressure_config=BackpressureConfig(status_code=429, retry_after_s=1),
-    graceful_shutdown_timeout_s=60.0,
-    health_check_period_s=5.0,
-)
-@serve.ingress()
-class Talker:
+class TalkerReplica:
     """HTTP, WebSocket and gRPC of one student."""
 
     def __init__(self, arguments: dict[str, Any], personalizer: DeploymentHandle | None = None) -> None:
@@ -133,3 +124,17 @@ class Talker:
         core = getattr(self, "core", None)
         if core is not None:
             await core.close()
+
+
+# The classes keep names of their own, so that Ray finds them by name in a replica instead of copying them there.
+Personalizer = serve.deployment(name="Personalizer", max_ongoing_requests=64, max_queued_requests=512)(
+    PersonalizerReplica
+)
+Talker = serve.deployment(
+    name="Talker",
+    max_ongoing_requests=512,
+    max_queued_requests=512,
+    backpressure_config=BackpressureConfig(status_code=429, retry_after_s=1),
+    graceful_shutdown_timeout_s=60.0,
+    health_check_period_s=5.0,
+)(serve.ingress()(TalkerReplica))

@@ -26,6 +26,8 @@ SURFACE = {
     "corpus label": "FOLDER bundle device out seed",
     "corpus inspect": "CORPUS plots",
     "bench search": "bundle corpus paths_per_clip rounds size threads trial_steps trials",
+    "serve": "bundle cache device grpc_port ha_proxy host keys max_streams port voices",
+    "keys new": "NAME file requests_per_minute",
     "evaluate": "bundle corpus device headline_speaker max_clips num_samples out rig splits",
 }
 
@@ -85,7 +87,7 @@ def test_the_version_is_the_package_version(command: Callable) -> None:
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        ([], "a verb is missing (allowed: animate, enroll, voices, corpus, evaluate, bench)"),
+        ([], "a verb is missing (allowed: animate, enroll, voices, corpus, evaluate, serve, keys, bench)"),
         (["anmate"], "'anmate' is no verb; perhaps you meant 'animate'"),
         (["corpus"], "diffusiontalker corpus: a verb is missing (allowed: import, synthesize, label, inspect)"),
         (["corpus", "imprt"], "perhaps you meant 'import'"),

@@ -1,0 +1,141 @@
+"""`diffusiontalker serve`: what comes out of Ray Serve is what `animate` gives, by every way in."""
+
+import asyncio
+
+import grpc
+import numpy as np
+import pytest
+from endpoint import speech, wav
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from diffusiontalker.client import AsyncClient, Client, EndpointError
+from diffusiontalker.face import CHANNELS
+from diffusiontalker.inference import animate, enroll, load_bundle
+from diffusiontalker.serving.a2f.generated import (
+    a2f_controller_service_pb2_grpc,
+    a2f_pb2,
+    a2x_export_config_service_pb2,
+    a2x_export_config_service_pb2_grpc,
+    audio_pb2,
+    controller_pb2,
+    status_pb2,
+)
+
+pytestmark = [pytest.mark.ray, pytest.mark.serve]
+TOLERANCE = 2e-5
+
+
+@pytest.fixture(scope="module")
+def bundle(bundle_path):
+    return load_bundle(bundle_path)
+
+
+@pytest.fixture(scope="module")
+def channel(endpoint):
+    with grpc.insecure_channel(f"127.0.0.1:{endpoint.grpc_port}") as opened:
+        yield opened
+
+
+def assert_equal(frames, expected):
+    assert frames.shape == expected.shape
+    np.testing.assert_allclose(frames, expected, atol=TOLERANCE)
+
+
+def test_files_streams_and_voices_equal_animate(endpoint, bundle):
+    samples, references = speech(seed=1, seconds=1.7), [speech(seed=2), speech(seed=3)]
+    with Client(endpoint.url) as client:
+        animation = client.animate(wav(samples), seed=5)
+        assert_equal(animation.coefficients, animate(bundle, samples, seed=5).coefficients)
+        assert (animation.fps, animation.channel_names) == (25.0, CHANNELS)
+        voice = client.enroll("Anna", *map(wav, references))
+        expected = animate(bundle, samples, voice=enroll(bundle, references, name="Anna"), seed=5).coefficients
+        assert_equal(client.animate(wav(samples), voice=voice["id"], seed=5).coefficients, expected)
+        with client.stream(voice=voice["id"], sample_format="float32", seed=5) as stream:
+            assert stream.facts["look_ahead_ms"] < 300
+            for first in range(0, len(samples), 700):
+                stream.send(samples[first : first + 700])
+            stream.end()
+            assert_equal(np.concatenate([piece.coefficients for piece in stream]), expected)
+        client.delete(voice["id"])
+
+
+def test_a_reference_is_heard_by_the_personalizer(endpoint, bundle):
+    samples, reference = speech(seed=1), speech(seed=8, seconds=2.0)
+    expected = animate(bundle, samples, voice=enroll(bundle, [reference], name="r"), emotion="happy").coefficients
+    with Client(endpoint.url) as client:
+        for _ in range(2):
+            animation = client.animate(wav(samples), reference=wav(reference), emotion="happy")
+            assert_equal(animation.coefficients, expected)
+
+
+def test_many_at_once_are_what_each_is_alone(endpoint, bundle):
+    sounds = [speech(seed=number, seconds=0.5 + 0.1 * number) for number in range(12)]
+
+    async def animated():
+        async with AsyncClient(endpoint.url) as client:
+            return await asyncio.gather(
+                *(client.animate(wav(sound), voice="anna", seed=number, emotion="sad")
+                  for number, sound in enumerate(sounds))
+            )  # fmt: skip
+
+    for number, animation in enumerate(asyncio.run(animated())):
+        expected = animate(bundle, sounds[number], voice="anna", seed=number, emotion="sad")
+        assert_equal(animation.coefficients, expected.coefficients)
+
+
+def test_errors_keep_their_code_through_ray_serve(endpoint):
+    with Client(endpoint.url, retries=0) as client:
+        for sound, options, code in (
+            (b"nonsense", {}, "unsupported_format"),
+            (wav(speech()), {"voice": "nobody"}, "unknown_voice"),
+            (wav(speech()), {"emotion": "joyful"}, "invalid_parameter"),
+            (wav(speech(seconds=0.01)), {}, "bad_audio"),
+        ):
+            with pytest.raises(EndpointError) as caught:
+                client.animate(sound, **options)
+            assert caught.value.code == code
+
+
+def a2f_messages(samples: np.ndarray):
+    header = controller_pb2.AudioStreamHeader(
+        audio_header=audio_pb2.AudioHeader(channel_count=1, samples_per_second=16_000, bits_per_sample=16)
+    )
+    yield controller_pb2.AudioStream(audio_stream_header=header)
+    pcm = (samples * 32767).astype("<i2").tobytes()
+    for first in range(0, len(pcm), 3200):
+        yield controller_pb2.AudioStream(
+            audio_with_emotion=a2f_pb2.AudioWithEmotion(audio_buffer=pcm[first : first + 3200])
+        )
+    yield controller_pb2.AudioStream(end_of_audio=controller_pb2.AudioStream.EndOfAudio())
+
+
+def test_audio2face_clients_are_served(channel, bundle):
+    health = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=20)
+    assert health.status == health_pb2.HealthCheckResponse.SERVING
+    exporter = a2x_export_config_service_pb2_grpc.A2XExportConfigServiceStub(channel)
+    configs = list(exporter.GetConfigs(a2x_export_config_service_pb2.ConfigsTypeRequest(), timeout=20))
+    assert bundle.digest in configs[0].content
+    samples = speech(seed=4, seconds=1.5)
+    controller = a2f_controller_service_pb2_grpc.A2FControllerServiceStub(channel)
+    call = controller.ProcessAudioStream(a2f_messages(samples), metadata=(("voice", "ben"),), timeout=60)
+    header, *data, event, status = call
+    names = list(header.animation_data_stream_header.skel_animation_header.blend_shapes)
+    assert names == [name[0].upper() + name[1:] for name in names]
+    assert event.HasField("event")
+    assert status.status.code == status_pb2.Status.SUCCESS
+    frames = np.float32([message.animation_data.skel_animation.blend_shape_weights[0].values for message in data])
+    order = [CHANNELS.index(name[0].lower() + name[1:]) for name in names]
+    quantized = (samples * 32767).astype("<i2").astype(np.float32) / 32768
+    expected = animate(bundle, quantized, voice="ben", emotion="neutral").coefficients[:, order]
+    assert_equal(frames, expected)
+
+
+def test_a_cancelled_call_frees_its_stream(channel, endpoint, bundle):
+    controller = a2f_controller_service_pb2_grpc.A2FControllerServiceStub(channel)
+    for _ in range(70):  # more than may be open at once
+        call = controller.ProcessAudioStream(a2f_messages(speech(seed=4, seconds=0.3)), timeout=60)
+        assert next(call).HasField("animation_data_stream_header")
+        call.cancel()
+    with Client(endpoint.url, retries=10) as client, client.stream() as stream:
+        stream.end()
+        assert list(stream) == []

@@ -1,0 +1,228 @@
+"""The endpoint on Ray Serve in processes of its own, with a tiny student."""
+
+import contextlib
+import io
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+import soundfile
+import torch
+import yaml
+from prometheus_client.parser import text_string_to_metric_families
+
+from diffusiontalker.face import CHANNELS
+from diffusiontalker.inference import Bundle, SamplingConfig, save_bundle
+from diffusiontalker.models import DenoiserConfig, PersonalizerConfig, SpeechEncoderConfig, Talker, TalkerConfig
+from diffusiontalker.serving.app import GRPC_SERVICERS
+
+START_S = 90.0
+
+
+def make_bundle(folder: Path, *, seed: int = 0) -> Path:
+    """A student of tiny size whose output depends on everything it is given."""
+    config = TalkerConfig(
+        encoder=SpeechEncoderConfig(width=16, dilations=(1, 2), look_ahead_frames=2, dropout=0.0),
+        personalizer=PersonalizerConfig(embedding_dim=8, personalized_dim=8, hidden_dim=8, num_heads=2),
+        denoiser=DenoiserConfig(width=16, dilations=(1, 2), look_ahead_frames=1, dropout=0.0),
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        talker = Talker(
+            config, speakers=("anna", "ben"), emotions=("neutral", "happy", "sad"), channel_names=CHANNELS,
+            motion_fps=25.0,
+        ).eval()  # fmt: skip
+        for parameter in talker.parameters():
+            if not parameter.any():
+                torch.nn.init.normal_(parameter, std=0.3)
+        talker.statistics.mean.fill_(0.5)
+        talker.statistics.scale.fill_(0.05)
+    save_bundle(Bundle(talker=talker, sampling=SamplingConfig(num_steps=2), card={"name": f"tiny {seed}"}), folder)
+    return folder
+
+
+def speech(*, seed: int = 0, seconds: float = 1.0) -> np.ndarray:
+    """Noise that comes and goes; different for every seed."""
+    generator = np.random.default_rng(seed)
+    time_s = np.arange(round(seconds * 16_000)) / 16_000
+    envelope = 0.5 + 0.5 * np.sin(2 * np.pi * generator.uniform(2, 5) * time_s)
+    return (0.2 * envelope * generator.standard_normal(len(time_s))).clip(-1, 1).astype(np.float32)
+
+
+def wav(samples: np.ndarray) -> bytes:
+    """As an uploaded file, exact."""
+    buffer = io.BytesIO()
+    soundfile.write(buffer, samples, 16_000, format="WAV", subtype="FLOAT")
+    return buffer.getvalue()
+
+
+def _beside_python(program: str) -> str:
+    """A program of this virtual environment."""
+    return str(Path(sys.executable).with_name(program))
+
+
+def free_port() -> int:
+    """A port of the loopback that nobody uses at the moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Endpoint:
+    """`diffusiontalker serve` in a process of its own."""
+
+    def __init__(self, bundle: Path, folder: Path, *flags: str) -> None:
+        self.port, self.grpc_port = free_port(), free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.log = folder / "serve.log"
+        command = [
+            _beside_python("diffusiontalker"), "serve", "--bundle", bundle, "--voices", folder / "voices",
+            "--port", self.port, "--grpc-port", self.grpc_port, *flags,
+        ]  # fmt: skip
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [str(word) for word in command], stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
+                env=os.environ | {"PYTHONUNBUFFERED": "1"},
+            )  # fmt: skip
+
+    def wait(self) -> None:
+        """Until it answers."""
+        wait_for(self.answers, what=lambda: f"the endpoint to answer\n{self.log.read_text()}", seconds=START_S)
+
+    def answers(self) -> bool:
+        if self.process.poll() is not None:
+            pytest.fail(f"serve ended with {self.process.returncode}\n{self.log.read_text()}")
+        try:
+            return httpx.get(f"{self.url}/ready", timeout=2.0).status_code == 200
+        except httpx.HTTPError:
+            return False
+
+    def end(self) -> int:
+        """As an operator ends it; its exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            return self.process.wait(timeout=60.0)
+        except subprocess.TimeoutExpired:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            raise
+
+
+def wait_for(condition: Callable[[], bool], *, what: Callable[[], str], seconds: float = 30.0) -> None:
+    """Polls until the condition holds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            pytest.fail(f"waited {seconds:g} s in vain for {what()}")
+        time.sleep(0.05)
+
+
+class Cluster:
+    """A Ray head of its own, to which configurations are deployed as an operator does: `serve deploy`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.port, self.grpc_port = folder, free_port(), free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        gcs, self.dashboard, self.metrics_port = free_port(), free_port(), free_port()
+        self.address = f"127.0.0.1:{gcs}"
+        self.log = folder / "head.log"
+        flags = {
+            "--port": gcs, "--dashboard-port": self.dashboard, "--dashboard-host": "127.0.0.1", "--num-cpus": 4,
+            "--node-ip-address": "127.0.0.1", "--object-store-memory": 128 * 1024 * 1024,
+            "--dashboard-agent-listen-port": free_port(), "--ray-client-server-port": free_port(),
+            "--metrics-export-port": self.metrics_port,
+        }  # fmt: skip
+        command = [_beside_python("ray"), "start", "--head", "--block", "--disable-usage-stats"]
+        command += [word for pair in flags.items() for word in pair]
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [str(word) for word in command], stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
+                env=os.environ | {"RAY_metrics_report_interval_ms": "1000"},
+            )  # fmt: skip
+
+    def deploy(self, arguments: dict, *, talker: dict | None = None, personalizer: dict | None = None) -> None:
+        """Deploys one endpoint and returns when all of it runs."""
+        config = {
+            "http_options": {"host": "127.0.0.1", "port": self.port},
+            "grpc_options": {"port": self.grpc_port, "grpc_servicer_functions": list(GRPC_SERVICERS)},
+            "applications": [
+                {
+                    "name": "diffusiontalker",
+                    "route_prefix": "/",
+                    "import_path": "diffusiontalker.serving.app:build_app",
+                    "args": arguments,
+                    "deployments": [
+                        {"name": "Talker", "ray_actor_options": {"num_cpus": 0.5}, **(talker or {})},
+                        {"name": "Personalizer", "ray_actor_options": {"num_cpus": 0.5}, **(personalizer or {})},
+                    ],
+                }
+            ],
+        }
+        path = self.folder / "config.yaml"
+        path.write_text(yaml.safe_dump(config))
+        outcome = self._serve("deploy", str(path))
+        assert outcome.returncode == 0, outcome.stdout + outcome.stderr
+        wait_for(self._is_running, what=lambda: self._serve("status").stdout, seconds=START_S)
+
+    def _is_running(self) -> bool:
+        status = yaml.safe_load(self._serve("status").stdout) or {}
+        application = status.get("applications", {}).get("diffusiontalker", {})
+        states = [one.get("status") for one in application.get("deployments", {}).values()]
+        return application.get("status") == "RUNNING" and len(states) == 2 and set(states) == {"HEALTHY"}
+
+    def _serve(self, *words: str) -> subprocess.CompletedProcess:
+        command = [
+            Path(sys.executable).with_name("serve"),
+            words[0],
+            "-a",
+            f"http://127.0.0.1:{self.dashboard}",
+            *words[1:],
+        ]
+        return subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=60, check=False)
+
+    def wait(self) -> None:
+        """Until it takes deployments."""
+        wait_for(lambda: self._serve("status").returncode == 0, what=self.log.read_text, seconds=START_S)
+
+    def replica_pids(self, deployment: str) -> dict[str, int]:
+        """Replica -> process."""
+        listing = subprocess.run(
+            [_beside_python("ray"), "list", "actors", "--address", f"http://127.0.0.1:{self.dashboard}",
+             "--filter", "state=ALIVE", "--format", "json"],
+            capture_output=True, text=True, timeout=60, check=True,
+        )  # fmt: skip
+        actors = json.loads(listing.stdout[listing.stdout.index("[") :])
+        return {one["name"]: one["pid"] for one in actors if f"#{deployment}#" in (one["name"] or "")}
+
+    def metric(self, name: str, **labels: str) -> float:
+        """The sum of one of our metrics over all replicas, as Prometheus would read it."""
+        text = httpx.get(f"http://127.0.0.1:{self.metrics_port}/metrics", timeout=20.0).text
+        families = text_string_to_metric_families(text)
+        return sum(
+            sample.value
+            for family in families
+            for sample in family.samples
+            if sample.name == f"ray_diffusiontalker_{name}" and labels.items() <= sample.labels.items()
+        )
+
+    def end(self) -> None:
+        """Ends everything that belongs to it."""
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, number)
+            try:
+                self.process.wait(timeout=20.0)
+                break
+            except subprocess.TimeoutExpired:
+                continue
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)

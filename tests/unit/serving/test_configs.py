@@ -1,0 +1,54 @@
+"""The shipped Serve configurations say what they seem to say: Ray Serve itself drops keys that it does not know."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from ray.serve.schema import ServeDeploySchema
+
+from diffusiontalker.serving.app import GRPC_SERVICERS
+from diffusiontalker.serving.arguments import ServingArguments
+from diffusiontalker.serving.deployments import Personalizer, Talker, TalkerSettings
+
+CONFIGS = sorted((Path(__file__).parents[3] / "serve_configs").glob("*.yaml"))
+DEPLOYMENTS = {"Talker": Talker, "Personalizer": Personalizer}
+
+
+def unknown_keys(given, parsed, path=""):
+    """Keys of a configuration that did not survive parsing."""
+    if isinstance(given, dict):
+        for key, value in given.items():
+            if not isinstance(parsed, dict) or key not in parsed:
+                yield f"{path}.{key}"
+            elif path.rpartition(".")[2] not in ("args", "user_config"):
+                yield from unknown_keys(value, parsed[key], f"{path}.{key}")
+    elif isinstance(given, list) and isinstance(parsed, list):
+        for number, (one, other) in enumerate(zip(given, parsed, strict=True)):
+            yield from unknown_keys(one, other, f"{path}[{number}]")
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_every_key_is_one_that_ray_serve_and_we_know(path):
+    plain = yaml.safe_load(path.read_text())
+    parsed = ServeDeploySchema.model_validate(plain).model_dump(exclude_unset=True)
+    assert not list(unknown_keys(plain, parsed))
+    assert tuple(plain["grpc_options"]["grpc_servicer_functions"]) == GRPC_SERVICERS
+    (application,) = plain["applications"]
+    assert application["import_path"] == "diffusiontalker.serving.app:build_app"
+    ServingArguments.model_validate(application["args"])
+    assert {one["name"] for one in application["deployments"]} == set(DEPLOYMENTS)
+    for deployment in application["deployments"]:
+        if deployment["name"] == "Talker":
+            TalkerSettings.model_validate(deployment.get("user_config", {}))
+        else:
+            assert "user_config" not in deployment
+
+
+def test_a_misspelt_key_is_found():
+    plain = {"applications": [{"name": "a", "import_path": "b:c", "rout_prefix": "/"}]}
+    parsed = ServeDeploySchema.model_validate(plain).model_dump(exclude_unset=True)
+    assert list(unknown_keys(plain, parsed)) == [".applications[0].rout_prefix"]
+
+
+def test_the_configurations_are_there():
+    assert [path.stem for path in CONFIGS] == ["autoscaling", "gpu", "local"]
