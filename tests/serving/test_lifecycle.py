@@ -80,7 +80,7 @@ def test_sigterm_lets_streams_end(bundle_path, tmp_path):
             stream.send(samples[:16_000])
             pieces = iter(stream)
             frames = [next(pieces).coefficients]
-            endpoint.process.send_signal(signal.SIGTERM)
+            endpoint.terminate()
             wait_for(lambda: "finishing" in endpoint.log.read_text(), what=endpoint.log.read_text)
             for begin in range(16_000, len(samples), 8000):
                 stream.send(samples[begin : begin + 8000])

@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -26,6 +27,12 @@ from diffusiontalker.models import DenoiserConfig, PersonalizerConfig, SpeechEnc
 from diffusiontalker.serving.app import GRPC_SERVICERS
 
 START_S = 90.0
+_ENVIRONMENT = os.environ | {
+    "RAY_AUTH_MODE": "token",
+    "RAY_AUTH_TOKEN": secrets.token_hex(32),
+    "RAY_metrics_report_interval_ms": "1000",
+}
+"""Of a cluster and of those who talk to it."""
 
 
 def make_bundle(folder: Path, *, seed: int = 0) -> Path:
@@ -83,7 +90,7 @@ class Endpoint:
     def __init__(self, bundle: Path, folder: Path, *flags: str) -> None:
         self.port, self.grpc_port = free_port(), free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self.log = folder / "serve.log"
+        self.log, self.is_ending = folder / "serve.log", False
         command = [
             _beside_python("diffusiontalker"), "serve", "--bundle", bundle, "--voices", folder / "voices",
             "--port", self.port, "--grpc-port", self.grpc_port, *flags,
@@ -102,14 +109,20 @@ class Endpoint:
         if self.process.poll() is not None:
             pytest.fail(f"serve ended with {self.process.returncode}\n{self.log.read_text()}")
         try:
-            return httpx.get(f"{self.url}/ready", timeout=2.0).status_code == 200
+            is_ready = httpx.get(f"{self.url}/ready", timeout=2.0).status_code == 200
+            return is_ready and "Ctrl-C" in self.log.read_text()
         except httpx.HTTPError:
             return False
 
+    def terminate(self) -> None:
+        """As an operator or Kubernetes ends it."""
+        self.is_ending = True
+        self.process.send_signal(signal.SIGTERM)
+
     def end(self) -> int:
-        """As an operator ends it; its exit code."""
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
+        """Its exit code, when all has ended."""
+        if self.process.poll() is None and not self.is_ending:
+            self.terminate()
         try:
             return self.process.wait(timeout=60.0)
         except subprocess.TimeoutExpired:
@@ -146,7 +159,7 @@ class Cluster:
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 [str(word) for word in command], stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
-                env=os.environ | {"RAY_metrics_report_interval_ms": "1000"},
+                env=_ENVIRONMENT,
             )  # fmt: skip
 
     def deploy(self, arguments: dict, *, talker: dict | None = None, personalizer: dict | None = None) -> None:
@@ -187,7 +200,9 @@ class Cluster:
             f"http://127.0.0.1:{self.dashboard}",
             *words[1:],
         ]
-        return subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=60, check=False)
+        return subprocess.run(
+            list(map(str, command)), capture_output=True, text=True, timeout=60, check=False, env=_ENVIRONMENT
+        )
 
     def wait(self) -> None:
         """Until it takes deployments."""
@@ -198,7 +213,7 @@ class Cluster:
         listing = subprocess.run(
             [_beside_python("ray"), "list", "actors", "--address", f"http://127.0.0.1:{self.dashboard}",
              "--filter", "state=ALIVE", "--format", "json"],
-            capture_output=True, text=True, timeout=60, check=True,
+            capture_output=True, text=True, timeout=60, check=True, env=_ENVIRONMENT,
         )  # fmt: skip
         actors = json.loads(listing.stdout[listing.stdout.index("[") :])
         return {one["name"]: one["pid"] for one in actors if f"#{deployment}#" in (one["name"] or "")}
@@ -220,7 +235,7 @@ class Cluster:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.process.pid, number)
             try:
-                self.process.wait(timeout=20.0)
+                self.process.wait(timeout=8.0)
                 break
             except subprocess.TimeoutExpired:
                 continue

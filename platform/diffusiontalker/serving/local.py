@@ -3,6 +3,7 @@
 import dataclasses
 import logging
 import os
+import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,12 +34,13 @@ class Address:
 
 @contextmanager
 def serving(arguments: ServingArguments, address: Address) -> Iterator[None]:
-    """The endpoint answers within the block.
+    """The endpoint answers within the block. In the main thread only.
 
     Raises:
         RuntimeError: when it does not start; the log of the replicas says why.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    on_sigterm = signal.getsignal(signal.SIGTERM)
     ray.init(
         address="local",
         include_dashboard=False,
@@ -47,6 +49,8 @@ def serving(arguments: ServingArguments, address: Address) -> Iterator[None]:
         logging_level=logging.ERROR,
         log_to_driver=False,
     )
+    signal.signal(signal.SIGTERM, on_sigterm)  # Ray had taken it
+    logging.getLogger("ray.serve").setLevel(logging.WARNING)
     try:
         serve.start(
             http_options={"host": address.host, "port": address.port},
@@ -59,6 +63,7 @@ def serving(arguments: ServingArguments, address: Address) -> Iterator[None]:
         )
         serve.run(build_app(arguments), name=APPLICATION, route_prefix="/")
         yield
+        serve.delete(APPLICATION)  # waits for what is under way, which `shutdown` would cut off
     finally:
         serve.shutdown()
         ray.shutdown()
