@@ -1,6 +1,10 @@
 """`diffusiontalker serve`: what comes out of Ray Serve is what `animate` gives, by every way in."""
 
 import asyncio
+import shlex
+import shutil
+import subprocess
+from pathlib import Path
 
 import grpc
 import numpy as np
@@ -9,7 +13,7 @@ from endpoint import speech, wav
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from diffusiontalker.client import AsyncClient, Client, EndpointError
-from diffusiontalker.face import CHANNELS
+from diffusiontalker.face import CHANNELS, read_motion
 from diffusiontalker.inference import animate, enroll, load_bundle
 from diffusiontalker.serving.a2f.generated import (
     a2f_controller_service_pb2_grpc,
@@ -23,6 +27,7 @@ from diffusiontalker.serving.a2f.generated import (
 
 pytestmark = [pytest.mark.ray, pytest.mark.serve]
 TOLERANCE = 2e-5
+README = Path(__file__).parents[2] / "README.md"
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +62,16 @@ def test_files_streams_and_voices_equal_animate(endpoint, bundle):
             stream.end()
             assert_equal(np.concatenate([piece.coefficients for piece in stream]), expected)
         client.delete(voice["id"])
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def test_the_readmes_request_is_answered(endpoint, tmp_path):
+    (line,) = [line for line in README.read_text().splitlines() if line.startswith("curl ")]
+    (tmp_path / "runs" / "demo").mkdir(parents=True)
+    (tmp_path / "runs" / "demo" / "hello.wav").write_bytes(wav(speech(seconds=2.0)))
+    words = shlex.split(line.replace("http://127.0.0.1:8000", endpoint.url))
+    subprocess.run([*words, "--silent", "--fail"], cwd=tmp_path, check=True, timeout=60)
+    assert read_motion(tmp_path / "hello.csv").num_frames == 50
 
 
 def test_a_reference_is_heard_by_the_personalizer(endpoint, bundle):

@@ -1,12 +1,20 @@
 """`bench`: measurements that the documentation quotes, for this machine."""
 
 import dataclasses
+import json
+import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from diffusiontalker.cli.verb import UsageError, Verb, say, working
+from tyro.conf import arg
+
+from diffusiontalker.cli.verb import OptionalPath, OptionalText, UsageError, Verb, say, working
+from diffusiontalker.config import publish_directory, require_new
+
+if TYPE_CHECKING:
+    from diffusiontalker.load import LoadConfig
 
 _SHARED, _ANEW = "paths ready-made (a trial)", "paths taken anew in every step"
 
@@ -91,3 +99,163 @@ class BenchSearch(Verb):
             f"taking the paths once: {recording_s:.1f} s; {self.trials} trials of {self.trial_steps} steps: "
             f"{everything:.0f} s with it, {plain:.0f} s with paths taken anew, {plain / everything:.2f} times"
         )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class BenchServe(Verb):
+    """Puts load on an endpoint and measures latencies, throughput and the lag of live streams.
+
+    Three kinds of load. closed: each of N workers sends its next recording when its last is answered. open: N requests
+    a second arrive at random whether or not earlier ones are answered, and latencies count from the instant they should
+    have been sent. streams: N live streams in real time, in chunks of 33 ms; a frame's lag counts from the sending of
+    the last sample that it needs. Ctrl-C ends a run early and keeps what is known by then.
+
+    Examples:
+        diffusiontalker bench serve --concurrency 1 4 16 --out load
+        diffusiontalker bench serve --mode open --rates 5 10 20 --speech recordings --voice anna-1f0c9a2b
+        diffusiontalker bench serve --mode streams --streams 4 --find-max --target-ms 100
+        diffusiontalker bench serve --against-plain --bundle runs/demo_student/bundle --out against
+        diffusiontalker bench serve --compare before/load.json after/load.json
+    """
+
+    url: str = "http://127.0.0.1:8000"
+    """The endpoint."""
+    key: OptionalText = None
+    """Bearer key, where the endpoint asks for one."""
+    allow_remote: bool = False
+    """Let the endpoint be another machine, which you may put load on."""
+    mode: Literal["closed", "open", "streams"] = "closed"
+    """Kind of load."""
+    concurrency: tuple[int, ...] = (1, 4, 16)
+    """Workers, one level after another, in mode closed."""
+    rates: tuple[float, ...] = (1.0, 4.0, 16.0)
+    """Requests per second, likewise, in mode open."""
+    streams: tuple[int, ...] = (1, 4, 16)
+    """Live streams, likewise, in mode streams."""
+    speech: OptionalPath = None
+    """Folder of speech to send: wav, flac, ogg, mp3, subfolders included; by default a made-up signal."""
+    seconds: float = 3.0
+    """Length of a recording."""
+    voice: str = "none"
+    """Voice or speaker to ask for; none: the audio's own; reference: a recording is sent along with each request."""
+    format: Literal["csv", "json", "ndjson", "npz", "parquet", "arrow", "glb"] = "npz"
+    """Of the answers; live frames are always binary."""
+    duration: float = 10.0
+    """Measured seconds of a level."""
+    warm_up: float = 2.0
+    """Seconds before them that are not counted."""
+    timeout: float = 30.0
+    """Seconds after which a request has failed."""
+    seed: int = 0
+    """Decides when requests arrive and how streams are staggered."""
+    find_max: bool = False
+    """Search, from the first level on, for the largest whose 99th percentile is below the target; a level that misses
+    it is tried a second time, as other work on the machine is no limit of the endpoint."""
+    target_ms: float = 100.0
+    """That target."""
+    most: int = 256
+    """Where that search ends."""
+    out: OptionalPath = None
+    """Folder for load.json and load.png, which does not exist yet; none by default."""
+    compare: Annotated[tuple[Path, Path] | None, arg(metavar="A.json B.json")] = None
+    """Measure nothing, but print the ratios between two results."""
+    against_plain: bool = False
+    """Start endpoints of a bundle in turns: this package's, and what one would write instead with FastAPI."""
+    bundle: OptionalPath = None
+    """Folder of that bundle."""
+    rounds: int = 3
+    """Turns of each of these endpoints, at least 3."""
+    ray: bool = False
+    """Let this package's endpoint on Ray Serve have its turns, too."""
+    threads: int = 0
+    """CPU threads of one computation in these endpoints; 0: one for every core."""
+    plain_at_once: int = 0
+    """Requests that plain FastAPI computes at once; 0: the 40 of its thread pool."""
+
+    def run(self) -> None:
+        """Measures, prints a table, writes the folder."""
+        from diffusiontalker.load import comparison, load_png, read_result, run_load, table
+
+        if self.compare is not None:
+            say(comparison(*map(read_result, self.compare)))
+            return
+        if self.out is not None:
+            require_new(self.out, remedy="choose another --out")
+        if self.against_plain:
+            self._run_against()
+            return
+        if self.bundle is not None or self.ray:
+            raise UsageError("--bundle and --ray are for --against-plain; add it, or give --url of a running endpoint")
+        result = run_load(self._config(), on_line=_tell)
+        say(table(result))
+        self._write(result.plain(), load_png(result) if self.out else None)
+        if result.is_partial:
+            raise KeyboardInterrupt
+
+    def _run_against(self) -> None:
+        from diffusiontalker.load import AgainstConfig, against_png, against_table, run_against
+
+        if self.bundle is None:
+            raise UsageError("--against-plain starts endpoints itself; give the --bundle that they serve")
+        if self.rounds < 3:
+            raise UsageError(
+                f"--rounds {self.rounds}: expected at least 3, as one machine differs from minute to minute"
+            )
+        from diffusiontalker.inference import load_bundle
+
+        load_bundle(self.bundle)
+        config = AgainstConfig(
+            load=self._config(),
+            bundle=self.bundle.resolve(),
+            rounds=self.rounds,
+            with_ray=self.ray,
+            threads=self.threads,
+            plain_at_once=self.plain_at_once,
+        )
+        against = run_against(config, on_line=_tell)
+        say(against_table(against))
+        self._write(against.plain(), against_png(against) if self.out else None)
+        if against.is_partial:
+            raise KeyboardInterrupt
+
+    def _config(self) -> "LoadConfig":
+        from diffusiontalker.load import LoadConfig
+
+        levels: dict[str, tuple[float, ...]] = {
+            "closed": self.concurrency,
+            "open": self.rates,
+            "streams": self.streams,
+        }
+        return LoadConfig(
+            url=self.url,
+            key=self.key,
+            allow_remote=self.allow_remote,
+            mode=self.mode,
+            levels=levels[self.mode],
+            speech=self.speech,
+            seconds=self.seconds,
+            voice=self.voice,
+            motion_format=self.format,
+            duration_s=self.duration,
+            warm_up_s=self.warm_up,
+            timeout_s=self.timeout,
+            seed=self.seed,
+            find_max=self.find_max,
+            target_ms=self.target_ms,
+            most=self.most,
+        )
+
+    def _write(self, content: dict[str, Any], png: bytes | None) -> None:
+        if self.out is None:
+            return
+        with publish_directory(self.out) as temporary:
+            text = json.dumps(content, indent=2, ensure_ascii=False)
+            (temporary / "load.json").write_text(text + "\n", encoding="utf-8")
+            if png is not None:
+                (temporary / "load.png").write_bytes(png)
+        say(f"wrote {self.out}: load.json{' and load.png' if png is not None else ''}")
+
+
+def _tell(line: str) -> None:
+    """How a long run goes on, for people who watch it."""
+    print(line, file=sys.stderr, flush=True)

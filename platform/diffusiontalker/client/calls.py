@@ -6,18 +6,21 @@ import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
+from urllib.parse import quote
 
 import httpx
 import numpy as np
 
 Sound = str | Path | bytes
 """A sound file: its path, or its content."""
-ResultT = TypeVar("ResultT")
+
+_TEMPORARY = {429: "busy", 503: "unavailable"}
+"""What proxies mean that know nothing of our errors."""
 
 
 class EndpointError(RuntimeError):
-    """The endpoint refused; `code` is for programs, the message for people."""
+    """The endpoint refused, or cannot be reached; `code` is for programs, the message for people."""
 
     def __init__(self, code: str, message: str, *, status: int = 0, retry_after_s: float | None = None) -> None:
         super().__init__(f"{code}: {message}")
@@ -91,6 +94,11 @@ def blend_call(name: str, weights: Mapping[str, float]) -> Call:
     return Call(method="POST", path="/v1/voices/blend", body={"name": name, "voices": voices})
 
 
+def voice_call(method: str, voice_id: str, body: Any = None) -> Call:
+    """A method of `/v1/voices/{id}`."""
+    return Call(method=method, path=f"/v1/voices/{quote(voice_id, safe='')}", body=body)
+
+
 def animation_of(content: bytes) -> Animation:
     """Of an answer in the format npz."""
     with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
@@ -111,13 +119,24 @@ def checked(response: httpx.Response) -> httpx.Response:
     after = error.get("retry_after_s")
     if after is None and response.headers.get("retry-after", "").isdigit():
         after = float(response.headers["retry-after"])
-    codes = {429: "busy", 503: "unavailable"}
     raise EndpointError(
-        str(error.get("code") or codes.get(response.status_code, f"http_{response.status_code}")),
+        str(error.get("code") or code_of(response.status_code)),
         str(error.get("message") or response.text[:200] or response.reason_phrase),
         status=response.status_code,
         retry_after_s=after,
     )
+
+
+def code_of(status: int) -> str:
+    """Of an answer that says nothing else."""
+    return _TEMPORARY.get(status, f"http_{status}")
+
+
+def unreached(error: httpx.TransportError) -> EndpointError:
+    """When there is no answer at all."""
+    if isinstance(error, httpx.TimeoutException):
+        return EndpointError("no_answer", f"the endpoint did not answer in time ({type(error).__name__})")
+    return EndpointError("unavailable", f"the endpoint cannot be reached ({error or type(error).__name__})")
 
 
 def waits_s(tries: int) -> Iterator[float]:

@@ -19,6 +19,8 @@ from diffusiontalker.client.calls import (
     checked,
     enrolment_call,
     headers_of,
+    unreached,
+    voice_call,
     waits_s,
 )
 from diffusiontalker.client.streams import AsyncStream, Stream
@@ -31,7 +33,7 @@ class Client:
         url: such as http://127.0.0.1:8000.
         key: bearer key, where the endpoint asks for one.
         timeout_s: for one answer.
-        retries: further tries when the endpoint is busy or restarting.
+        retries: further tries when the endpoint is busy, restarting or cannot be reached; after as long as it asks for.
 
     Every method raises `EndpointError` with what the endpoint said.
     """
@@ -88,11 +90,11 @@ class Client:
 
     def voice(self, voice_id: str) -> dict[str, Any]:
         """One voice."""
-        return self._do(Call(method="GET", path=f"/v1/voices/{voice_id}")).json()
+        return self._do(voice_call("GET", voice_id)).json()
 
     def rename(self, voice_id: str, name: str) -> dict[str, Any]:
         """Another name; the id stays."""
-        return self._do(Call(method="PATCH", path=f"/v1/voices/{voice_id}", body={"name": name})).json()
+        return self._do(voice_call("PATCH", voice_id, {"name": name})).json()
 
     def blend(self, name: str, weights: Mapping[str, float]) -> dict[str, Any]:
         """A new voice between voices, id -> weight."""
@@ -100,7 +102,7 @@ class Client:
 
     def delete(self, voice_id: str) -> None:
         """Deletes a voice."""
-        self._do(Call(method="DELETE", path=f"/v1/voices/{voice_id}"))
+        self._do(voice_call("DELETE", voice_id))
 
     def stream(self, **start: Any) -> Stream:
         """A live stream: use it in `with`; see `Stream`."""
@@ -109,12 +111,18 @@ class Client:
     def _do(self, call: Call) -> httpx.Response:
         for wait_s in waits_s(self._retries):
             try:
-                return checked(self._http.request(**call.arguments()))
+                return self._once(call)
             except EndpointError as error:
                 if not error.is_temporary:
                     raise
-                time.sleep(error.retry_after_s or wait_s)
-        return checked(self._http.request(**call.arguments()))
+                time.sleep(wait_s if error.retry_after_s is None else error.retry_after_s)
+        return self._once(call)
+
+    def _once(self, call: Call) -> httpx.Response:
+        try:
+            return checked(self._http.request(**call.arguments()))
+        except httpx.TransportError as error:
+            raise unreached(error) from None
 
 
 class AsyncClient:
@@ -167,11 +175,11 @@ class AsyncClient:
 
     async def voice(self, voice_id: str) -> dict[str, Any]:
         """One voice."""
-        return (await self._do(Call(method="GET", path=f"/v1/voices/{voice_id}"))).json()
+        return (await self._do(voice_call("GET", voice_id))).json()
 
     async def rename(self, voice_id: str, name: str) -> dict[str, Any]:
         """Another name; the id stays."""
-        return (await self._do(Call(method="PATCH", path=f"/v1/voices/{voice_id}", body={"name": name}))).json()
+        return (await self._do(voice_call("PATCH", voice_id, {"name": name}))).json()
 
     async def blend(self, name: str, weights: Mapping[str, float]) -> dict[str, Any]:
         """A new voice between voices, id -> weight."""
@@ -179,7 +187,7 @@ class AsyncClient:
 
     async def delete(self, voice_id: str) -> None:
         """Deletes a voice."""
-        await self._do(Call(method="DELETE", path=f"/v1/voices/{voice_id}"))
+        await self._do(voice_call("DELETE", voice_id))
 
     def stream(self, **start: Any) -> AsyncStream:
         """A live stream: use it in `async with`; see `Stream`."""
@@ -188,9 +196,15 @@ class AsyncClient:
     async def _do(self, call: Call) -> httpx.Response:
         for wait_s in waits_s(self._retries):
             try:
-                return checked(await self._http.request(**call.arguments()))
+                return await self._once(call)
             except EndpointError as error:
                 if not error.is_temporary:
                     raise
-                await asyncio.sleep(error.retry_after_s or wait_s)
-        return checked(await self._http.request(**call.arguments()))
+                await asyncio.sleep(wait_s if error.retry_after_s is None else error.retry_after_s)
+        return await self._once(call)
+
+    async def _once(self, call: Call) -> httpx.Response:
+        try:
+            return checked(await self._http.request(**call.arguments()))
+        except httpx.TransportError as error:
+            raise unreached(error) from None

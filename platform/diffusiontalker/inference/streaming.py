@@ -18,7 +18,15 @@ from diffusiontalker.audio import HOP_SAMPLES, SAMPLE_RATE_HZ, SPEECH_FPS, WINDO
 from diffusiontalker.diffusion import ddim_step, frame_noise, time_grid, to_clean
 from diffusiontalker.inference.bundle import Bundle
 from diffusiontalker.inference.pipeline import AnimationError, finished_frames
-from diffusiontalker.models import BlockState, ConvBlock, EncoderState, LogMelEncoder
+from diffusiontalker.inference.stream_memory import (
+    StreamMemory,
+    block_shapes,
+    block_states,
+    encoder_shapes,
+    encoder_state,
+    tensors_of,
+)
+from diffusiontalker.models import LogMelEncoder
 
 _SPEECH_SAMPLES = SAMPLE_RATE_HZ // SPEECH_FPS
 _WINDOWS_REACH = WINDOW_SAMPLES - HOP_SAMPLES
@@ -98,8 +106,8 @@ class StreamingTalker:
         self.max_streams = max_streams
         self._device = self._talker.statistics.mean.device
         self._free = list(range(max_streams))[::-1]
-        self._encoder_memory = _Memory(max_streams, _encoder_shapes(encoder), device=self._device)
-        self._denoiser_memory: dict[int, _Memory] = {}
+        self._encoder_memory = StreamMemory(max_streams, encoder_shapes(encoder), device=self._device)
+        self._denoiser_memory: dict[int, StreamMemory] = {}
         self.streams: set[Stream] = set()
         """The open ones."""
 
@@ -228,8 +236,8 @@ class StreamingTalker:
         totals = [timebase.speech_frames(stream.num_samples) if stream.is_finished else math.inf for stream in group]
         mask = self._mask([stream.speech_in for stream in group], totals, frames)
         slots = [stream.slot for stream in group]
-        features, _, state = self._encoder.advance(mels, mask, _encoder_state(self._encoder_memory.of(slots)))
-        self._encoder_memory.keep(slots, [state.mels, state.mask, *_tensors(state.blocks)])
+        features, _, state = self._encoder.advance(mels, mask, encoder_state(self._encoder_memory.of(slots)))
+        self._encoder_memory.keep(slots, [state.mels, state.mask, *tensors_of(state.blocks)])
         for stream, row, total in zip(group, features, totals, strict=True):
             first = stream.speech_in - self._encoder.delay
             valid = row[max(0, -first) : max(0, int(min(frames, total - first)))]
@@ -254,10 +262,10 @@ class StreamingTalker:
         for now, then in itertools.pairwise(time_grid(num_steps)):
             time, next_time = (noisy.new_full((len(group),), value) for value in (now, then))
             noisy_before, features_before = next(past), next(past)
-            blocks = _block_states(past, len(talker.denoiser.blocks))
+            blocks = block_states(past, len(talker.denoiser.blocks))
             output, mask, states = talker.denoiser.advance(noisy, time, features, personalized, mask, blocks)
             noisy, features = (torch.cat(pair, dim=1) for pair in ((noisy_before, noisy), (features_before, features)))
-            after += [noisy[:, frames:], features[:, frames:], *_tensors(states)]
+            after += [noisy[:, frames:], features[:, frames:], *tensors_of(states)]
             noisy, features = noisy[:, :frames], features[:, :frames]
             clean = to_clean(output, noisy, time, prediction=talker.config.diffusion.prediction)
             noisy = ddim_step(noisy, clean, time, next_time)
@@ -295,61 +303,13 @@ class StreamingTalker:
         number = np.asarray(first)[:, None] + np.arange(frames)
         return torch.from_numpy((number < np.asarray(totals)[:, None]).astype(np.float32))[..., None].to(self._device)
 
-    def _motion_memory(self, num_steps: int) -> "_Memory":
+    def _motion_memory(self, num_steps: int) -> "StreamMemory":
         if num_steps not in self._denoiser_memory:
             talker = self._talker
-            right, blocks = talker.denoiser.context.right, _block_shapes(talker.denoiser.blocks)
+            right, blocks = talker.denoiser.context.right, block_shapes(talker.denoiser.blocks)
             step = [(right, len(talker.channel_names)), (right, talker.encoder.feature_dim), *blocks]
-            self._denoiser_memory[num_steps] = _Memory(self.max_streams, step * num_steps, device=self._device)
+            self._denoiser_memory[num_steps] = StreamMemory(self.max_streams, step * num_steps, device=self._device)
         return self._denoiser_memory[num_steps]
-
-
-class _Memory:
-    """The states of all streams in one tensor: a group's are taken out, and put back, in one go."""
-
-    def __init__(self, slots: int, shapes: Sequence[tuple[int, int]], *, device: torch.device) -> None:
-        self._shapes = list(shapes)
-        self._sizes = [math.prod(shape) for shape in shapes]
-        self._rows = torch.zeros(slots, sum(self._sizes), device=device)
-
-    def clear(self, slot: int) -> None:
-        self._rows[slot] = 0.0
-
-    def of(self, slots: Sequence[int]) -> list[Tensor]:
-        """(streams, *shape) for every shape."""
-        rows = self._rows[torch.tensor(slots, device=self._rows.device)]
-        parts = rows.split(self._sizes, dim=1)
-        return [part.view(len(slots), *shape) for part, shape in zip(parts, self._shapes, strict=True)]
-
-    def keep(self, slots: Sequence[int], tensors: Sequence[Tensor]) -> None:
-        """What `of` gives next time."""
-        rows = torch.cat([tensor.flatten(1) for tensor in tensors], dim=1)
-        self._rows[torch.tensor(slots, device=self._rows.device)] = rows
-
-
-def _encoder_shapes(encoder: LogMelEncoder) -> list[tuple[int, int]]:
-    return [(2, encoder.fold.in_features // 4), (1, 1), *_block_shapes(encoder.blocks)]
-
-
-def _block_shapes(blocks: torch.nn.ModuleList) -> Iterator[tuple[int, int]]:
-    """Of hidden, x and mask of every block's state."""
-    for block in blocks:
-        assert isinstance(block, ConvBlock)
-        width, right = block.out.out_features, block.context.right
-        yield from ((block.context.left + right, width), (right, width), (right, 1))
-
-
-def _encoder_state(tensors: Sequence[Tensor]) -> EncoderState:
-    mels, mask, *blocks = tensors
-    return EncoderState(mels=mels, mask=mask, blocks=_block_states(iter(blocks), len(blocks) // 3))
-
-
-def _block_states(tensors: Iterator[Tensor], count: int) -> list[BlockState]:
-    return [BlockState(hidden=next(tensors), x=next(tensors), mask=next(tensors)) for _ in range(count)]
-
-
-def _tensors(states: Sequence[BlockState]) -> list[Tensor]:
-    return [tensor for state in states for tensor in (state.hidden, state.x, state.mask)]
 
 
 def _grouped(ready: Iterable[tuple[int, Stream]]) -> list[tuple[int, list[Stream]]]:

@@ -23,6 +23,9 @@ class Limits(_Strict):
     min_seconds: float = Field(default=0.1, ge=0.0, description="Shortest sound, in seconds.")
     max_seconds: float = Field(default=300.0, gt=0.0, le=3600.0, description="Longest sound, in seconds.")
     max_upload_megabytes: float = Field(default=64.0, gt=0.0, description="Largest request body, in 10^6 bytes.")
+    max_held_megabytes: float = Field(
+        default=512.0, gt=0.0, description="Request bodies that a replica holds at the same time, in 10^6 bytes."
+    )
     min_rate_hz: int = Field(default=8_000, gt=0, description="Lowest sample rate of a file or stream.")
     max_rate_hz: int = Field(default=192_000, gt=0, description="Highest sample rate.")
     max_channels: int = Field(default=8, gt=0, description="Most channels; they are averaged.")
@@ -30,6 +33,9 @@ class Limits(_Strict):
     max_decode_seconds: float = Field(default=20.0, gt=0.0, description="Wall-clock time to decode one file.")
     max_fps: float = Field(default=120.0, gt=0.0, description="Highest frame rate that can be asked for.")
     idle_seconds: float = Field(default=30.0, gt=0.0, description="A client that sends nothing for so long is let go.")
+    wall_seconds: float = Field(
+        default=900.0, gt=0.0, description="Longest time to send a request's body, and longest life of a stream."
+    )
     max_streams_per_key: int = Field(default=64, gt=0, description="Live streams that one caller may have open.")
 
     def audio(self) -> AudioLimits:
@@ -48,6 +54,11 @@ class Limits(_Strict):
     def max_upload_bytes(self) -> int:
         """As a whole number."""
         return round(self.max_upload_megabytes * 1e6)
+
+    @property
+    def max_held_bytes(self) -> int:
+        """As a whole number."""
+        return round(self.max_held_megabytes * 1e6)
 
     @model_validator(mode="after")
     def _check(self) -> "Limits":

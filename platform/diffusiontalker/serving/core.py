@@ -21,8 +21,9 @@ from diffusiontalker.serving.auth import Authenticator
 from diffusiontalker.serving.decoding import DecodingPool
 from diffusiontalker.serving.engine import Engine
 from diffusiontalker.serving.errors import Caller, ServingError
+from diffusiontalker.serving.live import LiveStream
 from diffusiontalker.serving.metrics import Metrics, timed
-from diffusiontalker.serving.personalizer import Personalizer
+from diffusiontalker.serving.personalizer import LocalPersonalizer, Personalizer
 from diffusiontalker.serving.service import (
     MotionPiece,
     SamplingRequest,
@@ -128,14 +129,13 @@ class Core:
         caller: Caller = Caller("anonymous"),  # noqa: B008
     ) -> SpeechStream:
         """See `Service`; `caller` counts against the streams that one caller may have open."""
-        if self._streams_of[caller.name] >= self.limits.max_streams_per_key:
+        num_open = self._streams_of[caller.name]
+        if num_open >= self.limits.max_streams_per_key:
             raise ServingError(
-                "busy",
-                f"'{caller.name}' has {self._streams_of[caller.name]} streams open, which is as many as may be; "
-                "close one",
+                "busy", f"'{caller.name}' has {num_open} streams open, which is as many as may be; close one",
                 retry_after_s=5,
-            )
-        self._streams_of[caller.name] += 1
+            )  # fmt: skip
+        self._count_stream(caller, +1)
         try:
             live = await self.engine.open_stream(
                 voice=await self._voice(style),
@@ -144,9 +144,8 @@ class Core:
                 sampling=sampling,
             )
         except BaseException:
-            self._streams_of[caller.name] -= 1
+            self._count_stream(caller, -1)
             raise
-        self._count_streams()
         return _CountedStream(self, live, caller)
 
     async def enroll(self, waveforms: Sequence[np.ndarray], *, name: str) -> Voice:
@@ -156,7 +155,7 @@ class Core:
             ServingError: `invalid_parameter` for too little sound or an unusable name, `voice_exists`.
         """
         try:
-            check_references(waveforms, name=name)
+            await asyncio.to_thread(check_references, waveforms, name=name)
             embeddings = await asyncio.gather(*map(self._embedded, waveforms))
             voice = voice_of_references(
                 waveforms,
@@ -206,13 +205,16 @@ class Core:
         self.is_draining = True
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(patience_s):
-                while self.engine.batcher.waiting or sum(self._streams_of.values()):
+                while not self.engine.is_idle:
                     await asyncio.sleep(0.05)
 
     async def close(self) -> None:
         """Ends everything."""
         self.is_draining = True
         await asyncio.gather(self.engine.close(), self.decoder.close())
+        if isinstance(self.personalizer, LocalPersonalizer):
+            await self.personalizer.close()
+        self.voices.close()
 
     async def _voice(self, style: StyleRequest) -> StylePair | str | None:
         """What the engine needs to know of a voice."""
@@ -222,35 +224,43 @@ class Core:
             return await self._embedded(style.reference)
         if style.voice is None or style.voice in self.bundle.talker.speakers:
             return style.voice
-        voice = await self.voices.get(style.voice)
         try:
+            voice = await self.voices.get(style.voice)
             voice.check_bundle(self.bundle.digest)
         except VoiceError as error:
             raise ServingError("unknown_voice", str(error)) from None
+        except ServingError as error:
+            if error.code == "unavailable":
+                raise
+            speakers = ", ".join(self.bundle.talker.speakers)
+            raise ServingError("unknown_voice", f"{error.message}; this bundle's own: {speakers}") from None
         return StylePair(voice.identity, voice.emotion)
 
     async def _embedded(self, waveform: np.ndarray) -> StylePair:
         with timed(self.metrics, "stage_seconds", stage="personalize"):
             return await self.personalizer.embed(waveform)
 
-    def _count_streams(self) -> None:
-        self.metrics.set("streams_open", sum(self._streams_of.values()))
+    def _count_stream(self, caller: Caller, change: int) -> None:
+        self._streams_of[caller.name] += change
+        if not self._streams_of[caller.name]:
+            del self._streams_of[caller.name]
+        self.metrics.set("streams_open", self._streams_of.total())
 
     def stream_closed(self, caller: Caller, *, seconds: float) -> None:
         """Called once by every stream."""
-        self._streams_of[caller.name] -= 1
-        if not self._streams_of[caller.name]:
-            del self._streams_of[caller.name]
+        self._count_stream(caller, -1)
         self.metrics.count("audio_seconds_total", seconds, how="stream")
-        self._count_streams()
 
 
 class _CountedStream:
-    """A stream that gives back its caller's allowance when it is closed."""
+    """A stream that lives no longer than allowed, and gives back its caller's allowance when it is closed."""
 
-    def __init__(self, core: Core, live: SpeechStream, caller: Caller) -> None:
+    def __init__(self, core: Core, live: LiveStream, caller: Caller) -> None:
         self._core, self._live, self._caller = core, live, caller
         self._samples, self._is_closed = 0, False
+        wall_s = core.limits.wall_seconds
+        error = ServingError("too_slow", f"the stream took longer than {wall_s:g} s; begin a new one")
+        self._timer = asyncio.get_running_loop().call_later(wall_s, live.fail, error)
 
     @property
     def facts(self) -> StreamFacts:
@@ -269,5 +279,6 @@ class _CountedStream:
     async def close(self) -> None:
         if not self._is_closed:
             self._is_closed = True
-            await self._live.close()
+            self._timer.cancel()
             self._core.stream_closed(self._caller, seconds=self._samples / SAMPLE_RATE_HZ)
+            await self._live.close()

@@ -44,22 +44,29 @@ class EngineConfig:
     """Motion frames of one batch, padding included: 32 clips of 3 s at 25 fps."""
     max_waiting: int = 256
     """Recordings that wait for a batch; more are refused as busy."""
+    max_waiting_frames: int = 90_000
+    """Motion frames of all recordings that wait, which bounds their memory: an hour of sound, 230 MB, at 25 fps."""
     max_streams: int = 64
     """Streams that may be open."""
     max_stream_s: float = 300.0
     """Longest sound of a stream, in seconds."""
+    max_stream_steps: int = 8
+    """Most diffusion steps that a stream may ask for, beside the bundle's own: every number of steps in use holds
+    memory for all streams."""
     pass_ms: float = 10.0
-    """Least time between two passes over the streams: longer gathers more of them, shorter answers sooner."""
+    """How long the first sound after a pause waits for that of other streams: longer gathers more, shorter answers
+    sooner."""
     threads: int = 0
-    """CPU threads of one computation; 0: as many as torch chooses."""
+    """CPU threads that compute a batch; 0: as many as torch chooses. Live streams have one."""
 
     def __post_init__(self) -> None:
         """Checks ranges."""
-        for name in ("max_batch_frames", "max_waiting", "max_streams", "max_stream_s"):
-            if getattr(self, name) <= 0:
+        for name in ("max_batch_frames", "max_waiting", "max_waiting_frames", "max_streams", "max_stream_s"):
+            if not getattr(self, name) > 0:
                 raise ValueError(f"{name} is {getattr(self, name)}, expected a positive number")
-        if self.threads < 0 or self.pass_ms < 0:
-            raise ValueError(f"threads is {self.threads}, pass_ms {self.pass_ms}: expected 0 or more")
+        for name in ("max_stream_steps", "pass_ms", "threads"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"{name} is {getattr(self, name)}, expected 0 or more")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -86,14 +93,14 @@ class Engine:
 
     def __init__(self, bundle: Bundle, config: EngineConfig, *, metrics: Metrics) -> None:
         self.bundle, self.config, self._metrics = bundle, config, metrics
-        if config.threads:
-            torch.set_num_threads(config.threads)
+        self._threads = config.threads or torch.get_num_threads()
         self.batcher: MicroBatcher[Job, MotionClip] = MicroBatcher(
             self._animate,
             size_of=lambda job: job.frames,
             max_size=config.max_batch_frames,
             kind_of=lambda job: job.num_steps,
             max_waiting=config.max_waiting,
+            max_waiting_size=config.max_waiting_frames,
             on_batch=self._tell_batch,
         )
         try:
@@ -138,9 +145,11 @@ class Engine:
             sampling: which of the possible animations.
 
         Raises:
-            ServingError: `invalid_parameter`, `unknown_voice`, or `busy`.
+            ServingError: `bad_audio` without samples, `invalid_parameter`, `unknown_voice`, `busy` or `unavailable`.
         """
-        style = self._style(voice, emotion, emotion_intensity)
+        if waveform.ndim != 1 or not len(waveform):
+            raise ServingError("bad_audio", f"sound of shape {waveform.shape}, expected (samples,), at least one")
+        style, _ = self._styled(voice, emotion, emotion_intensity)
         num_steps, temperature = self._checked(sampling)
         frames = timebase.motion_frames(len(waveform), motion_fps=self.bundle.motion_fps)
         return await self.batcher.submit(
@@ -169,12 +178,15 @@ class Engine:
         """
         if self.streams is None:
             raise ServingError("invalid_parameter", self.cannot_stream)
-        style = self._style(voice, emotion, emotion_intensity)
+        _, (identity, feeling) = self._styled(voice, emotion, emotion_intensity)
         num_steps, temperature = self._checked(sampling)
-        own = self._unheard()
-        with torch.inference_mode():
-            identity, feeling = resolve(self.bundle, style, *own)
-        return await self.streams.open(
+        own = self.bundle.sampling.num_steps
+        if num_steps > self.config.max_stream_steps and num_steps != own:
+            raise ServingError(
+                "invalid_parameter",
+                f"num_steps is {num_steps}; a stream may have 1 to {self.config.max_stream_steps}, or {own}",
+            )
+        return self.streams.open(
             identity=identity.cpu().numpy(),
             emotion=feeling.cpu().numpy(),
             num_steps=num_steps,
@@ -182,18 +194,26 @@ class Engine:
             seed=sampling.seed,
         )
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether no recording waits or is computed, and no stream is open."""
+        return self.batcher.is_idle and (self.streams is None or not self.streams.num_open)
+
     async def close(self) -> None:
-        """Finishes the recordings under way, ends the streams."""
-        await asyncio.gather(self.batcher.close(), self.streams.close() if self.streams else asyncio.sleep(0))
+        """Finishes the batch under way, refuses what waits, ends the streams."""
+        parts = (self.batcher,) if self.streams is None else (self.batcher, self.streams)
+        await asyncio.gather(*(part.close() for part in parts))
 
     def _tell_batch(self, jobs: Sequence[Job], statistics: BatchStatistics) -> None:
         seconds = sum(len(job.waveform) for job in jobs) / SAMPLE_RATE_HZ
+        self._metrics.set("waiting_jobs", self.batcher.waiting)
         self._metrics.observe("batch_jobs", len(jobs))
         self._metrics.observe("queue_seconds", statistics.waited_s)
         self._metrics.observe("batch_seconds", statistics.compute_s)
         self._metrics.observe("rtf", statistics.compute_s / seconds)
 
     def _animate(self, jobs: Sequence[Job]) -> list[MotionClip]:
+        torch.set_num_threads(self._threads)  # of this thread; passes over the streams set it too, to one
         return animate_batch(
             self.bundle,
             [job.waveform for job in jobs],
@@ -212,8 +232,10 @@ class Engine:
         neutral = talker.emotions.index("neutral") if "neutral" in talker.emotions else 0
         return identity, emotions[neutral]
 
-    def _style(self, voice: StylePair | str | None, emotion: str | None, intensity: float) -> Style:
-        """Checked here, so that one wrong request does not fail the others of its batch."""
+    def _styled(
+        self, voice: StylePair | str | None, emotion: str | None, intensity: float
+    ) -> tuple[Style, tuple[torch.Tensor, torch.Tensor]]:
+        """The style, and the embeddings it stands for where nothing has been heard. Checked before anything waits."""
         named: Voice | str | None = None
         if isinstance(voice, StylePair):
             named = make_voice(
@@ -228,11 +250,10 @@ class Engine:
         style = Style(voice=named, emotion=emotion, emotion_intensity=intensity)
         try:
             with torch.inference_mode():
-                resolve(self.bundle, style, *self._unheard())
+                return style, resolve(self.bundle, style, *self._unheard())
         except (AnimationError, VoiceError) as error:
             is_voice = isinstance(voice, str) and voice not in self.bundle.talker.speakers
             raise ServingError("unknown_voice" if is_voice else "invalid_parameter", str(error)) from None
-        return style
 
     def _checked(self, sampling: SamplingRequest) -> tuple[int, float]:
         """Steps and temperature, the bundle's where none is asked for."""

@@ -5,7 +5,7 @@ the loop, all of one pass in one call.
 """
 
 import asyncio
-import concurrent.futures
+import contextlib
 import logging
 import queue
 import threading
@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import numpy as np
+import torch
 
 from diffusiontalker.audio import SAMPLE_RATE_HZ, SPEECH_FPS
 from diffusiontalker.inference import AnimationError, Stream, StreamingTalker
@@ -28,194 +29,181 @@ _MOST_UNHEARD_S = 4.0
 """Seconds of sound, beyond its look-ahead, that a stream may be ahead of the computation before `feed` waits."""
 _MOST_UNREAD_S = 20.0
 """Seconds of frames that may lie unread before `feed` waits."""
+_PIECE_SAMPLES = SAMPLE_RATE_HZ
+"""`feed` hands on so much at once, so that it can wait in the middle of a long piece."""
+
+_Delivery = tuple["LiveStream", MotionPiece | None, int]
+"""Frames (None: there will be no more) for a stream, and how many of its samples have been heard."""
 
 
 class LiveStreams:
-    """All streams of a replica.
+    """All streams of a replica, on one event loop.
 
     Args:
         talker: used by this object's thread alone.
         max_seconds: longest sound of one stream.
-        pass_s: least time between the beginnings of two passes, in which sound of several streams gathers.
+        pass_s: how long the first sound after a pause waits for sound of other streams, to move in one pass.
         metrics: where numbers go; told from the event loop.
     """
 
-    def __init__(
-        self,
-        talker: StreamingTalker,
-        *,
-        max_seconds: float,
-        pass_s: float = 0.01,
-        metrics: Metrics,
-    ) -> None:
+    def __init__(self, talker: StreamingTalker, *, max_seconds: float, pass_s: float = 0.01, metrics: Metrics) -> None:
         self._talker, self._max_seconds, self._pass_s, self.metrics = talker, max_seconds, pass_s, metrics
-        self._requests: queue.SimpleQueue[tuple[Callable[..., Any], tuple[Any, ...]] | None] = queue.SimpleQueue()
-        self._open: dict[Stream, LiveStream] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._live: set[LiveStream] = set()
+        self._is_closed = False
+        # The thread's own, but for the queue:
         self._thread: threading.Thread | None = None
-        self._streams_open = 0
+        self._requests: queue.SimpleQueue[tuple[Callable[..., None], LiveStream, Any] | None] = queue.SimpleQueue()
+        self._moving: dict[Stream, LiveStream] = {}
 
     @property
     def num_open(self) -> int:
-        """Streams that are open."""
-        return self._streams_open
+        """Streams that have a place."""
+        return len(self._live)
 
     def look_ahead_s(self, num_steps: int | None = None) -> float:
         """Of a stream of so many steps."""
         return self._talker.look_ahead_s(num_steps)
 
-    async def open(self, *, num_steps: int | None, **style: Any) -> "LiveStream":
+    def open(self, *, num_steps: int | None = None, **style: Any) -> "LiveStream":
         """A new stream; the arguments are those of `StreamingTalker.open`.
 
         Raises:
-            ServingError: `busy` when as many are open as may be, `invalid_parameter` for a number out of range.
+            ServingError: `busy` when as many are open as may be, `invalid_parameter` for a number of steps out of
+                range, `unavailable` when this is closed.
         """
-        self._loop = asyncio.get_running_loop()
+        if self._is_closed:
+            raise _stopping()
+        if self.num_open >= self._talker.max_streams:
+            raise ServingError(
+                "busy", f"{self.num_open} streams are open, which is as many as may be; try again", retry_after_s=2
+            )
+        bundle = self._talker.bundle
+        try:
+            look_ahead_s = self._talker.look_ahead_s(num_steps)
+        except AnimationError as error:
+            raise ServingError("invalid_parameter", str(error)) from None
+        facts = StreamFacts(fps=bundle.motion_fps, channel_names=bundle.talker.channel_names, look_ahead_s=look_ahead_s)
         if self._thread is None:
+            self._loop = asyncio.get_running_loop()
             self._thread = threading.Thread(target=self._work, name="streams", daemon=True)
             self._thread.start()
-        talker = self._talker
-        facts = StreamFacts(
-            fps=talker.bundle.motion_fps,
-            channel_names=talker.bundle.talker.channel_names,
-            look_ahead_s=talker.look_ahead_s(num_steps),
-        )
-        if self._streams_open >= talker.max_streams:
-            raise ServingError(
-                "busy", f"{self._streams_open} streams are open, which is as many as may be; try again", retry_after_s=2
-            )
-        self._streams_open += 1
-        opened: concurrent.futures.Future[Stream] = concurrent.futures.Future()
         live = LiveStream(self, facts=facts, max_samples=round(self._max_seconds * SAMPLE_RATE_HZ))
-        self._requests.put((self._begin, (opened, live, num_steps, style)))
-        try:
-            live.stream = await asyncio.wrap_future(opened)
-        except AnimationError as error:
-            self._streams_open -= 1
-            raise ServingError("invalid_parameter", str(error)) from None
-        except asyncio.CancelledError:
-            opened.add_done_callback(lambda done: done.cancelled() or self._requests.put((self._end, (done.result(),))))
-            self._streams_open -= 1
-            raise
+        self._live.add(live)
+        self._requests.put((self._begin, live, {"num_steps": num_steps, **style}))
         return live
-
-    def request(self, what: Callable[..., None], *arguments: Any) -> None:
-        """Has the thread do something."""
-        self._requests.put((what, arguments))
-
-    def ended(self) -> None:
-        """A stream was closed."""
-        self._streams_open -= 1
 
     async def close(self) -> None:
         """Ends the thread; streams that are still open fail."""
+        self._is_closed = True
+        for live in list(self._live):
+            live.fail(_stopping())
         if self._thread is not None:
             self._requests.put(None)
             await asyncio.to_thread(self._thread.join)
             self._thread = None
 
+    def feed(self, live: "LiveStream", samples: np.ndarray) -> None:
+        """Sound for a stream."""
+        self._requests.put((self._feed, live, samples))
+
+    def finish(self, live: "LiveStream") -> None:
+        """A stream's sound is complete."""
+        self._requests.put((self._finish, live, None))
+
+    def release(self, live: "LiveStream") -> None:
+        """Nobody wants a stream's frames any more; its `freed` is set when its place is free."""
+        self._requests.put((self._release, live, None))
+
     def _work(self) -> None:
         """The thread: everything asked for, then a pass over all streams; waits when nothing can move."""
         is_idle = True
-        while True:
-            request = self._requests.get() if is_idle else None
-            begin = time.perf_counter()
-            if request is None and is_idle:
-                break
+        while self._take(is_idle=is_idle):
             try:
-                if request is not None:
-                    request[0](*request[1])
-                    self._gather(begin)
-                if not self._drain():
-                    break
                 is_idle = not self._pass()
             except Exception as error:
                 logger.exception("a pass over the streams failed")
-                self._fail_all(error)
                 is_idle = True
-        self._fail_all(ServingError("unavailable", "the server is shutting down; connect again", retry_after_s=1))
+                for live in list(self._moving.values()):
+                    self._end(live)
+                    self._call(live.fail, error)
 
-    def _gather(self, begin: float) -> None:
-        """Waits a moment for sound of other streams, so that they move in one pass."""
-        if len(self._open) > 1:
-            time.sleep(max(0.0, self._pass_s - (time.perf_counter() - begin)))
-
-    def _drain(self) -> bool:
-        """Does everything that is asked for by now; False at the end."""
-        while True:
-            try:
-                request = self._requests.get_nowait()
-            except queue.Empty:
-                return True
+    def _take(self, *, is_idle: bool) -> bool:
+        """Does everything that is asked for by now, or next; False at the end."""
+        requests = []
+        if is_idle:
+            requests.append(self._requests.get())
+            if len(self._moving) > 1:
+                time.sleep(self._pass_s)
+        requests += [self._requests.get_nowait() for _ in range(self._requests.qsize())]
+        for request in requests:
             if request is None:
                 return False
-            request[0](*request[1])
+            what, live, argument = request
+            try:
+                what(live, argument)
+            except Exception as error:
+                logger.exception("a stream failed")
+                self._end(live)
+                self._call(live.fail, error)
+        return True
 
     def _pass(self) -> bool:
         """Moves every stream a little and hands out what came; whether anything moved."""
         begin = time.perf_counter()
+        torch.set_num_threads(1)  # these products are so small that a second thread takes longer to wake than to help
         moved, pieces = self._talker.advance()
-        deliveries: list[tuple[LiveStream, MotionPiece | None, int]] = []
+        deliveries: list[_Delivery] = []
         for piece in pieces:
-            live = self._open[piece.stream]
             heard = piece.stream.speech_in * (SAMPLE_RATE_HZ // SPEECH_FPS)
-            deliveries.append(
-                (live, MotionPiece(first_frame=piece.first_frame, coefficients=piece.coefficients), heard)
-            )
-        for stream, live in list(self._open.items()):
+            frames = MotionPiece(first_frame=piece.first_frame, coefficients=piece.coefficients)
+            deliveries.append((self._moving[piece.stream], frames, heard))
+        for stream, live in list(self._moving.items()):
             if self._talker.is_done(stream):
                 deliveries.append((live, None, 0))
-                self._end(stream)
+                self._end(live)
         if moved or deliveries:
             self._call(self._deliver, deliveries, moved, time.perf_counter() - begin)
         return bool(moved)
 
-    def _deliver(
-        self, deliveries: "list[tuple[LiveStream, MotionPiece | None, int]]", moved: int, seconds: float
-    ) -> None:
+    def _begin(self, live: "LiveStream", style: dict[str, Any]) -> None:
+        live.stream = self._talker.open(**style)
+        self._moving[live.stream] = live
+
+    def _feed(self, live: "LiveStream", samples: np.ndarray) -> None:
+        if live.stream in self._moving:
+            self._talker.feed(live.stream, samples)
+
+    def _finish(self, live: "LiveStream", _: None) -> None:
+        if live.stream in self._moving:
+            self._talker.finish(live.stream)
+
+    def _release(self, live: "LiveStream", _: None) -> None:
+        self._end(live)
+        self._call(self._forget, live)
+
+    def _end(self, live: "LiveStream") -> None:
+        if live.stream is not None:
+            self._moving.pop(live.stream, None)
+            self._talker.close(live.stream)
+
+    def _call(self, what: Callable[..., None], *arguments: Any) -> None:
+        assert self._loop is not None
+        with contextlib.suppress(RuntimeError):  # The loop is closed: nobody is left to hear of it.
+            self._loop.call_soon_threadsafe(what, *arguments)
+
+    def _forget(self, live: "LiveStream") -> None:
+        """On the event loop."""
+        self._live.discard(live)
+        live.freed.set()
+
+    def _deliver(self, deliveries: list[_Delivery], moved: int, seconds: float) -> None:
         """On the event loop: hands out the frames of a pass."""
         for live, piece, heard in deliveries:
             live.deliver(piece, heard)
         if moved:
             self.metrics.observe("stream_pass_seconds", seconds)
             self.metrics.observe("stream_pass_streams", moved)
-
-    def _begin(
-        self,
-        opened: "concurrent.futures.Future[Stream]",
-        live: "LiveStream",
-        num_steps: int | None,
-        style: dict[str, Any],
-    ) -> None:
-        try:
-            stream = self._talker.open(num_steps=num_steps, **style)
-        except AnimationError as error:
-            opened.set_exception(error)
-            return
-        self._open[stream] = live
-        opened.set_result(stream)
-
-    def _feed(self, stream: Stream, samples: np.ndarray) -> None:
-        if stream in self._open:
-            self._talker.feed(stream, samples)
-
-    def _finish(self, stream: Stream) -> None:
-        if stream in self._open:
-            self._talker.finish(stream)
-
-    def _end(self, stream: Stream) -> None:
-        self._open.pop(stream, None)
-        self._talker.close(stream)
-
-    def _fail_all(self, error: Exception) -> None:
-        for stream, live in list(self._open.items()):
-            self._end(stream)
-            self._call(live.fail, error)
-
-    def _call(self, what: Callable[..., None], *arguments: Any) -> None:
-        assert self._loop is not None
-        if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(what, *arguments)
 
 
 class LiveStream:
@@ -224,63 +212,93 @@ class LiveStream:
     def __init__(self, streams: LiveStreams, *, facts: StreamFacts, max_samples: int) -> None:
         self.facts = facts
         self.stream: Stream | None = None
+        """The thread's."""
+        self.freed = asyncio.Event()
+        """Whether its place is free."""
         self._streams, self._max_samples = streams, max_samples
         self._fed = self._heard = self._unread = 0
         self._arrivals: deque[tuple[int, float]] = deque()
-        self._pieces: asyncio.Queue[MotionPiece | Exception | None] = asyncio.Queue()
+        self._pieces: asyncio.Queue[MotionPiece | None] = asyncio.Queue()
         self._has_room = asyncio.Event()
         self._has_room.set()
-        self._is_closed = self._has_ended = False
+        self._error: ServingError | None = None
+        self._is_finished = self._is_over = self._has_ended = False
 
     async def feed(self, samples: np.ndarray) -> None:
-        """See `SpeechStream`."""
+        """See `SpeechStream`; raises what the stream failed with, if it did."""
+        assert not self._is_finished, "feed() after finish()"
         if self._fed + len(samples) > self._max_samples:
             raise ServingError(
                 "too_large",
                 f"the stream is longer than {self._max_samples / SAMPLE_RATE_HZ:g} s, the longest allowed",
             )
-        await self._has_room.wait()
-        if self._is_closed or not len(samples):
-            return
-        self._fed += len(samples)
-        self._arrivals.append((self._fed, time.monotonic()))
-        self._streams.request(self._streams._feed, self.stream, samples)
-        self._weigh()
+        for first in range(0, len(samples), _PIECE_SAMPLES):
+            await self._has_room.wait()
+            if self._error is not None:
+                raise self._error
+            if self._is_over:
+                return
+            piece = samples[first : first + _PIECE_SAMPLES].astype(np.float32)  # a copy: the caller's may change
+            self._fed += len(piece)
+            self._arrivals.append((self._fed, time.monotonic()))
+            self._streams.feed(self, piece)
+            self._weigh()
 
     async def finish(self) -> None:
         """See `SpeechStream`."""
-        if not self._is_closed:
-            self._streams.request(self._streams._finish, self.stream)
+        self._is_finished = True
+        if not self._is_over:
+            self._streams.finish(self)
 
     async def __aiter__(self) -> AsyncIterator[MotionPiece]:
         """See `SpeechStream`."""
         while not self._has_ended:
             piece = await self._pieces.get()
-            if isinstance(piece, Exception):
-                raise piece
             if piece is None:
-                return
+                self._has_ended = True
+                break
             self._unread -= len(piece.coefficients)
             self._weigh()
             yield piece
+        if self._error is not None:
+            raise self._error
 
     async def close(self) -> None:
-        """See `SpeechStream`."""
-        if not self._is_closed:
-            self._is_closed = True
-            self._streams.request(self._streams._end, self.stream)
-            self._streams.ended()
-            self._has_room.set()
-            self._pieces.put_nowait(None)
+        """See `SpeechStream`; returns when the place is free."""
+        self._stop()
+        await self.freed.wait()
+
+    def fail(self, error: Exception) -> None:
+        """The stream cannot go on: feeding and iterating raise from now on, unless all frames have been read."""
+        if self._is_over:
+            return
+        if not isinstance(error, ServingError):
+            error = ServingError("internal", "the stream failed; connect again", retry_after_s=1)
+        self._error = None if self._has_ended else error
+        self._stop()
 
     def deliver(self, piece: MotionPiece | None, heard: int) -> None:
         """Frames from the thread; None after the last ones."""
+        if self._is_over:
+            return
         self._pieces.put_nowait(piece)
         if piece is not None:
             self._unread += len(piece.coefficients)
             self._heard = heard
             self._weigh()
             self._tell_lag(piece)
+
+    def _stop(self) -> None:
+        """Frees everything at once and wakes whoever waits."""
+        if self._is_over:
+            return
+        self._is_over = self._has_ended = True
+        self._streams.release(self)
+        self._arrivals.clear()
+        while not self._pieces.empty():
+            self._pieces.get_nowait()
+        self._pieces.put_nowait(None)
+        self._has_room.set()
 
     def _tell_lag(self, piece: MotionPiece) -> None:
         """How long after the sound that its last frame needed a piece came."""
@@ -291,17 +309,14 @@ class LiveStream:
         if self._arrivals:  # else the end of the sound pushed it out
             self._streams.metrics.observe("frame_lag_seconds", time.monotonic() - self._arrivals[0][1])
 
-    def fail(self, error: Exception) -> None:
-        """The stream cannot go on."""
-        if not isinstance(error, ServingError):
-            error = ServingError("internal", "the stream failed; connect again", retry_after_s=1)
-        self._pieces.put_nowait(error)
-        self._has_room.set()
-
     def _weigh(self) -> None:
         """Lets `feed` go on or wait."""
         is_ahead = self._fed - self._heard > (_MOST_UNHEARD_S + self.facts.look_ahead_s) * SAMPLE_RATE_HZ
-        if is_ahead or self._unread > _MOST_UNREAD_S * self.facts.fps:
+        if not self._is_over and (is_ahead or self._unread > _MOST_UNREAD_S * self.facts.fps):
             self._has_room.clear()
         else:
             self._has_room.set()
+
+
+def _stopping() -> ServingError:
+    return ServingError("unavailable", "the server is shutting down; connect again", retry_after_s=1)

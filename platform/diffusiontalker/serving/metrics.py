@@ -46,7 +46,7 @@ METRICS: dict[str, Metric] = {
         "histogram", "Time from the arrival of the last sound that a live frame needs until it goes out."
     ),
     "style_cache_total": Metric(
-        "counter", "Embeddings asked for, by where they came from: memory, shared, computed.", ("source",)
+        "counter", "Embeddings asked for, by where they came from: memory, shared, joined, computed.", ("source",)
     ),
     "style_cache_problems_total": Metric(
         "counter", "Entries evicted or damaged, and failures of the shared cache.", ("what",)

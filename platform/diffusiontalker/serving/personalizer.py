@@ -36,13 +36,25 @@ class LocalPersonalizer:
         cache: both levels.
         metrics: where the cache's counters go.
         max_batch_frames: speech frames of one batch, padding included.
+        max_waiting_frames: speech frames of all recordings that wait: an hour, 230 MB.
     """
 
-    def __init__(self, bundle: Bundle, cache: StyleCache, *, metrics: Metrics, max_batch_frames: int = 8000) -> None:
+    def __init__(
+        self,
+        bundle: Bundle,
+        cache: StyleCache,
+        *,
+        metrics: Metrics,
+        max_batch_frames: int = 8000,
+        max_waiting_frames: int = 180_000,
+    ) -> None:
         self._bundle, self._cache, self._metrics = bundle, cache, metrics
         self._told = dict.fromkeys([*_SOURCES, *_PROBLEMS], 0)
         self._batcher: MicroBatcher[np.ndarray, StylePair] = MicroBatcher(
-            self._compute, size_of=lambda waveform: timebase.speech_frames(len(waveform)), max_size=max_batch_frames
+            self._compute,
+            size_of=lambda waveform: timebase.speech_frames(len(waveform)),
+            max_size=max_batch_frames,
+            max_waiting_size=max_waiting_frames,
         )
 
     async def embed(self, waveform: np.ndarray) -> StylePair:

@@ -26,6 +26,8 @@ SURFACE = {
     "corpus label": "FOLDER bundle device out seed",
     "corpus inspect": "CORPUS plots",
     "bench search": "bundle corpus paths_per_clip rounds size threads trial_steps trials",
+    "bench serve": "against_plain allow_remote bundle compare concurrency duration find_max format key mode most out "
+    "plain_at_once rates ray rounds seconds seed speech streams target_ms threads timeout url voice warm_up",
     "serve": "bundle cache device grpc_port ha_proxy host keys max_streams port voices",
     "keys new": "NAME file requests_per_minute",
     "evaluate": "bundle corpus device headline_speaker max_clips num_samples out rig splits",

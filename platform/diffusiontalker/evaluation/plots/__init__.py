@@ -8,6 +8,7 @@ from diffusiontalker.evaluation.plots.corpus import draw_corpus
 from diffusiontalker.evaluation.plots.curves import CurvePanel, draw_curves, draw_variants
 from diffusiontalker.evaluation.plots.embeddings import EmbeddingPanel, draw_embeddings
 from diffusiontalker.evaluation.plots.faces import draw_face, draw_face_strip
+from diffusiontalker.evaluation.plots.load import LoadSeries, draw_load
 from diffusiontalker.evaluation.plots.pareto import ParetoPoint, draw_pareto
 from diffusiontalker.evaluation.plots.style import render
 from diffusiontalker.evaluation.plots.training import draw_training
@@ -17,6 +18,7 @@ __all__ = [
     "CurvePanel",
     "EmbeddingPanel",
     "Figure",
+    "LoadSeries",
     "ParetoPoint",
     "draw_bubbles",
     "draw_channel_bars",
@@ -25,6 +27,7 @@ __all__ = [
     "draw_embeddings",
     "draw_face",
     "draw_face_strip",
+    "draw_load",
     "draw_pareto",
     "draw_training",
     "draw_variants",

@@ -43,9 +43,7 @@ def ndjson_bytes(clip: MotionClip) -> bytes:
 def npz_bytes(clip: MotionClip) -> bytes:
     """Arrays `coefficients` (frames, channels), `fps` and `names`; readable without pickle."""
     buffer = io.BytesIO()
-    np.savez_compressed(
-        buffer, coefficients=clip.coefficients, fps=np.float64(clip.fps), names=np.array(clip.channel_names)
-    )
+    np.savez(buffer, coefficients=clip.coefficients, fps=np.float64(clip.fps), names=np.array(clip.channel_names))
     return buffer.getvalue()
 
 

@@ -10,7 +10,9 @@ from fastapi import APIRouter, Query, Request, Response
 from diffusiontalker.face import encode_motion
 from diffusiontalker.serving.core import Core
 from diffusiontalker.serving.errors import ServingError
-from diffusiontalker.serving.http.bodies import Body, read_body
+from diffusiontalker.serving.http.access import access
+from diffusiontalker.serving.http.bodies import Body, read_body, while_connected
+from diffusiontalker.serving.http.problems import invalid
 from diffusiontalker.serving.http.schemas import MEDIA_TYPES, AnimationParameters
 from diffusiontalker.serving.metrics import timed
 from diffusiontalker.serving.service import SamplingRequest, StyleRequest, Upload
@@ -37,12 +39,25 @@ _BODY: dict[str, Any] = {
         },
     }
 }
-_CONTENT = {media: {"schema": {"type": "string", "format": "binary"}} for media in {*MEDIA_TYPES.values()}}
+_CONTENT: dict[str, Any] = {
+    **{media: {"schema": {"type": "string", "format": "binary"}} for media in MEDIA_TYPES.values()},
+    "application/json": {
+        "schema": {
+            "type": "object",
+            "required": ["fps", "names", "frames"],
+            "properties": {
+                "fps": {"type": "number"},
+                "names": {"type": "array", "items": {"type": "string"}},
+                "frames": {"type": "array", "items": {"type": "array", "items": {"type": "number"}}},
+            },
+        }
+    },
+}
 
 
 def animation_routes(core: Core) -> APIRouter:
     """The route, on this core."""
-    router = APIRouter(tags=["animations"])
+    router = APIRouter(tags=["animations"], dependencies=[access(core)])
 
     @router.post(
         "/v1/animations",
@@ -52,34 +67,34 @@ def animation_routes(core: Core) -> APIRouter:
         openapi_extra=_BODY,
     )
     async def animate(request: Request, parameters: Annotated[AnimationParameters, Query()]) -> Response:
-        core.authenticate(request.headers.get("authorization"))
         body = await read_body(request, core=core)
-        parameters = _with_fields(parameters, body)
-        fps = parameters.fps or core.fps
-        if fps > core.limits.max_fps:
-            raise ServingError("invalid_parameter", f"fps is {fps:g}, expected 1 to {core.limits.max_fps:g}")
-        begin = time.perf_counter()
-        waveform = await core.decode(_only(body, "audio"))
-        reference = None
-        if "reference" in body.files:
-            reference = await core.decode(_only(body, "reference"))
-        decoded = time.perf_counter()
-        clip = await core.animate(waveform, style_of(parameters, reference), sampling_of(parameters))
-        animated = time.perf_counter()
-        with timed(core.metrics, "stage_seconds", stage="encode"):
-            content = await asyncio.to_thread(lambda: encode_motion(clip.resampled(fps), parameters.format))
-        stages = {"decode": decoded - begin, "animate": animated - decoded, "encode": time.perf_counter() - animated}
-        return Response(
-            content,
-            media_type=MEDIA_TYPES[parameters.format],
-            headers={
-                "content-disposition": f'attachment; filename="animation.{parameters.format}"',
-                "server-timing": ", ".join(f"{stage};dur={1e3 * seconds:.1f}" for stage, seconds in stages.items()),
-                "x-animation-fps": f"{fps:g}",
-            },
-        )
+        return await while_connected(request, _animated(core, body, _with_fields(parameters, body)))
 
     return router
+
+
+async def _animated(core: Core, body: Body, parameters: AnimationParameters) -> Response:
+    fps = core.fps if parameters.fps is None else parameters.fps
+    if fps > core.limits.max_fps:
+        raise ServingError("invalid_parameter", f"fps is {fps:g}, expected 1 to {core.limits.max_fps:g}")
+    begin = time.perf_counter()
+    waveform = await core.decode(_only(body, "audio"))
+    reference = await core.decode(_only(body, "reference")) if "reference" in body.files else None
+    decoded = time.perf_counter()
+    clip = await core.animate(waveform, style_of(parameters, reference), sampling_of(parameters))
+    animated = time.perf_counter()
+    with timed(core.metrics, "stage_seconds", stage="encode"):
+        content = await asyncio.to_thread(lambda: encode_motion(clip.resampled(fps), parameters.format))
+    stages = {"decode": decoded - begin, "animate": animated - decoded, "encode": time.perf_counter() - animated}
+    return Response(
+        content,
+        media_type=MEDIA_TYPES[parameters.format],
+        headers={
+            "content-disposition": f'attachment; filename="animation.{parameters.format}"',
+            "server-timing": ", ".join(f"{stage};dur={1e3 * seconds:.1f}" for stage, seconds in stages.items()),
+            "x-animation-fps": f"{fps:g}",
+        },
+    )
 
 
 def style_of(parameters: Any, reference: Any = None) -> StyleRequest:
@@ -98,19 +113,12 @@ def sampling_of(parameters: Any) -> SamplingRequest:
 
 
 def _with_fields(parameters: AnimationParameters, body: Body) -> AnimationParameters:
-    """Form fields count as parameters; one that is given twice is an error."""
-    given = parameters.model_dump(exclude_unset=True)
-    twice = sorted(given.keys() & body.fields.keys())
-    if twice:
-        raise ServingError("invalid_parameter", f"{', '.join(twice)}: given in the URL and in the form; give it once")
-    unknown = sorted(body.files.keys() - {"audio", "reference"})
-    if unknown:
-        raise ServingError("bad_request", f"unknown parts {', '.join(unknown)}; expected audio, and perhaps reference")
+    """Form fields count as parameters."""
+    body.require(files={"audio", "reference"})
     try:
-        return AnimationParameters.model_validate(given | body.fields)
+        return AnimationParameters.model_validate(parameters.model_dump(exclude_unset=True) | body.fields)
     except pydantic.ValidationError as error:
-        problems = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()]
-        raise ServingError("invalid_parameter", "; ".join(problems[:8])) from None
+        raise invalid(error.errors()) from None
 
 
 def _only(body: Body, part: str) -> Upload:

@@ -1,26 +1,22 @@
-"""The application: routes, errors in one shape, health, what is loaded."""
+"""The application: routes, errors in one shape, health, what is loaded, measurements."""
 
-import logging
 import time
-from collections.abc import Awaitable, Callable
 from typing import Any
 
-from fastapi import FastAPI, Request, Response
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
-from starlette.exceptions import HTTPException
+from fastapi import FastAPI, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from diffusiontalker import __version__
 from diffusiontalker.serving.core import Core
-from diffusiontalker.serving.errors import Code, ServingError
+from diffusiontalker.serving.errors import ServingError
+from diffusiontalker.serving.http.access import access
 from diffusiontalker.serving.http.animations import animation_routes
 from diffusiontalker.serving.http.bodies import BodyLimits
+from diffusiontalker.serving.http.problems import add_problems
 from diffusiontalker.serving.http.schemas import ERRORS, About, State
 from diffusiontalker.serving.http.stream import stream_route
 from diffusiontalker.serving.http.voices import voice_routes
-from diffusiontalker.serving.metrics import PrometheusMetrics
-
-logger = logging.getLogger(__name__)
+from diffusiontalker.serving.metrics import Metrics, PrometheusMetrics
 
 _DESCRIPTION = """Speech in, 3D facial animation out: ARKit coefficients by name, whole files or live.
 
@@ -29,7 +25,6 @@ Live streams: WebSocket `/v1/stream`. First message, JSON: `{"type": "start", "s
 `{"type": "end"}`. Frames arrive as they can be known, then `{"type": "end"}`; errors as `{"type": "error", "error":
 {...}}`.
 """
-_STATUS: dict[int, Code] = {401: "unauthenticated", 403: "forbidden", 404: "unknown_path", 405: "unknown_path"}
 
 
 def build_http(core: Core) -> FastAPI:
@@ -40,19 +35,20 @@ def build_http(core: Core) -> FastAPI:
         description=_DESCRIPTION,
         docs_url="/docs",
         redoc_url=None,
+        redirect_slashes=False,
         responses=ERRORS,
     )
     app.add_middleware(BodyLimits, core=core)
+    app.add_middleware(Measured, metrics=core.metrics)
     app.include_router(animation_routes(core))
     app.include_router(voice_routes(core))
     app.include_router(stream_route(core))
-    _add_health(app, core)
-    _add_errors(app)
-    _add_measuring(app, core)
+    _add_state(app, core)
+    add_problems(app)
     return app
 
 
-def _add_health(app: FastAPI, core: Core) -> None:
+def _add_state(app: FastAPI, core: Core) -> None:
     @app.get("/health", tags=["state"], summary="Alive: the process answers")
     @app.get("/v1/health/live", include_in_schema=False)
     async def health() -> State:
@@ -65,9 +61,13 @@ def _add_health(app: FastAPI, core: Core) -> None:
             raise ServingError("unavailable", "the server is shutting down; try again", retry_after_s=1)
         return State(status="ready")
 
-    @app.get("/v1/bundle", tags=["state"], summary="What is loaded: voices, emotions, limits, measured numbers")
-    async def about(request: Request) -> About:
-        core.authenticate(request.headers.get("authorization"))
+    @app.get(
+        "/v1/bundle",
+        tags=["state"],
+        summary="What is loaded: voices, emotions, limits, measured numbers",
+        dependencies=[access(core)],
+    )
+    async def about() -> About:
         return About(**core.about())
 
     metrics = core.metrics
@@ -78,53 +78,34 @@ def _add_health(app: FastAPI, core: Core) -> None:
             return Response(metrics.text(), media_type="text/plain; version=0.0.4")
 
 
-def _add_errors(app: FastAPI) -> None:
-    @app.exception_handler(ServingError)
-    async def on_error(request: Request, error: Exception) -> Response:
-        assert isinstance(error, ServingError)
-        return error_response(error)
+class Measured:
+    """ASGI middleware that counts and times requests, failed ones too.
 
-    @app.exception_handler(RequestValidationError)
-    async def on_invalid(request: Request, error: Exception) -> Response:
-        assert isinstance(error, RequestValidationError)
-        problems = [f"{'.'.join(map(str, one['loc'][1:])) or 'body'}: {one['msg']}" for one in error.errors()]
-        return error_response(ServingError("invalid_parameter", "; ".join(problems[:8])))
+    Args:
+        app: what is measured.
+        metrics: where numbers go.
+    """
 
-    @app.exception_handler(HTTPException)
-    async def on_http(request: Request, error: Exception) -> Response:
-        assert isinstance(error, HTTPException)
-        code = _STATUS.get(error.status_code, "bad_request")
-        response = error_response(
-            ServingError(code, f"{request.method} {request.url.path}: {error.detail}; see /docs for what there is")
-        )
-        if error.status_code == 405:
-            response.status_code = 405
-            response.headers.update(error.headers or {})
-        return response
+    def __init__(self, app: ASGIApp, *, metrics: Metrics) -> None:
+        self._app, self._metrics = app, metrics
 
-    @app.exception_handler(Exception)
-    async def on_fault(request: Request, error: Exception) -> Response:
-        logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
-        return error_response(ServingError("internal", "the server failed at this request; its log says why"))
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See ASGI."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        begin, status = time.perf_counter(), 500
 
+        async def noted(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
 
-def error_response(error: ServingError) -> JSONResponse:
-    """The one JSON shape, with what HTTP adds."""
-    headers = {}
-    if error.retry_after_s is not None:
-        headers["retry-after"] = str(max(1, round(error.retry_after_s)))
-    if error.code == "unauthenticated":
-        headers["www-authenticate"] = "Bearer"
-    return JSONResponse(error.body(), status_code=error.http_status, headers=headers)
-
-
-def _add_measuring(app: FastAPI, core: Core) -> None:
-    @app.middleware("http")
-    async def measured(request: Request, call: Callable[[Request], Awaitable[Response]]) -> Response:
-        begin = time.perf_counter()
-        response = await call(request)
-        route: Any = request.scope.get("route")
-        path = getattr(route, "path", "other")
-        core.metrics.observe("request_seconds", time.perf_counter() - begin, route=path)
-        core.metrics.count("requests_total", route=path, code=str(response.status_code))
-        return response
+        try:
+            await self._app(scope, receive, noted)
+        finally:
+            route: Any = scope.get("route")
+            path = getattr(route, "path", "other")
+            self._metrics.observe("request_seconds", time.perf_counter() - begin, route=path)
+            self._metrics.count("requests_total", route=path, code=str(status))
