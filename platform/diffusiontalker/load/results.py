@@ -126,13 +126,13 @@ def comparison(first: Mapping[str, Any], second: Mapping[str, Any]) -> str:
     one, other = first["settings"], second["settings"]
     if one["mode"] != other["mode"]:
         raise LoadError(f"one is of mode '{one['mode']}', the other '{other['mode']}'; compare runs of one mode")
-    pairs = [
-        (level, again) for level in first["levels"] for again in second["levels"] if level["level"] == again["level"]
-    ]
+    # A search tries some levels twice: the last try counts.
+    mine, theirs = ({level["level"]: level for level in result["levels"]} for result in (first, second))
+    pairs = [(mine[number], theirs[number]) for number in sorted(mine.keys() & theirs.keys())]
     if not pairs:
         raise LoadError("the two have no level in common; run the same levels")
     lines = [f"{LEVEL_NAMES[one['mode']]:>8} {'throughput':>20} {'p50 (ms)':>20} {'p99 (ms)':>20}   second / first"]
-    for level, again in sorted(pairs, key=lambda pair: pair[0]["level"]):
+    for level, again in pairs:
         cells = [_ratio(level["throughput"], again["throughput"])]
         cells += [
             _ratio((level["latency"] or {}).get(name), (again["latency"] or {}).get(name)) for name in ("p50", "p99")

@@ -25,8 +25,6 @@ from diffusiontalker.load.streams import CHUNK_S, StreamClient, open_streams
 _TELL_EVERY_S = 10.0
 _TRIES = 2
 """In a search a level has failed when it failed so often: other work on the machine is no limit of the endpoint."""
-_STAGGER_S = 1.0
-"""Streams begin within so long, before the warm-up."""
 _FACTS = ("name", "digest", "diffusiontalker", "parameters", "file_bytes", "fps", "num_steps", "temperature", "streams")
 
 
@@ -178,8 +176,10 @@ class _Run:
         try:
             taken = await open_streams(clients, tally)
             begin = time.perf_counter()
-            starts_s = staggered_starts(number, over_s=_STAGGER_S, chunk_s=CHUNK_S, seed=config.seed)
-            tally.window = Window.starting(begin, warm_up_s=_STAGGER_S + config.warm_up_s, counted_s=config.duration_s)
+            starts_s = staggered_starts(number, over_s=config.stagger_s, chunk_s=CHUNK_S, seed=config.seed)
+            tally.window = Window.starting(
+                begin, warm_up_s=config.stagger_s + config.warm_up_s, counted_s=config.duration_s
+            )
             async with asyncio.TaskGroup() as tasks:
                 for client, start_s in zip(taken, starts_s, strict=False):
                     tasks.create_task(client.speak(tally, begin=begin + start_s))

@@ -43,6 +43,8 @@ class LoadConfig:
     """Measured time of a level, in seconds."""
     warm_up_s: float = 2.0
     """Time before it that is not counted, in seconds."""
+    stagger_s: float = 1.0
+    """Streams begin one after another within so long, before the warm-up; in seconds."""
     timeout_s: float = 30.0
     """A request, or the end of a stream, that takes longer has failed; in seconds."""
     seed: int = 0
@@ -61,8 +63,8 @@ class LoadConfig:
         for name in ("seconds", "duration_s", "timeout_s", "target_ms", "most"):
             if not getattr(self, name) > 0:
                 raise LoadError(f"{name} is {getattr(self, name)}, expected a number above 0")
-        if self.warm_up_s < 0:
-            raise LoadError(f"warm_up_s is {self.warm_up_s}, expected 0 or more")
+        if self.warm_up_s < 0 or self.stagger_s < 0:
+            raise LoadError(f"warm_up_s is {self.warm_up_s}, stagger_s {self.stagger_s}: expected 0 or more")
         if not self.levels or not all(level > 0 for level in self.levels):
             raise LoadError(f"levels are {list(self.levels)}, expected at least one, all above 0")
         if self.mode != "open" and any(level != int(level) for level in self.levels):

@@ -120,9 +120,12 @@ class StreamClient:
                 note((*unpack(message), now))
                 continue
             told = json.loads(message)
-            if told.get("type") == "end":
-                return
-            raise error_of(told)
+            if told.get("type") != "end":
+                raise error_of(told)
+            received = sum(count for _, count, _ in self._arrivals)
+            if received != told["num_frames"]:
+                raise EndpointError("frames_missing", f"{received} frames came of {told['num_frames']}")
+            return
 
 
 async def open_streams(clients: Sequence[StreamClient], tally: Tally) -> list[StreamClient]:

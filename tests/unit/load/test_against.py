@@ -149,7 +149,7 @@ def test_the_plain_endpoint_answers_as_ours_does(bundle_path: Path, url: str) ->
 
 
 def test_both_endpoints_take_their_turns_and_end(bundle_path: Path) -> None:
-    load = LoadConfig(levels=(2,), seconds=0.4, warm_up_s=0.2, duration_s=0.6)
+    load = LoadConfig(levels=(2,), seconds=0.4, warm_up_s=0.1, duration_s=1.5)
     told: list[str] = []
     result = run_against(AgainstConfig(load=load, bundle=bundle_path, rounds=1, threads=1), on_line=told.append)
     assert [(turn.round, turn.system) for turn in result.turns] == [(1, OWN), (1, PLAIN)]

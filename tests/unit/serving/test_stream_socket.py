@@ -360,7 +360,7 @@ def test_a_client_that_vanishes_in_the_middle_is_freed(server, how, caplog):
 
 
 def test_a_client_that_does_not_read_is_let_go_in_bounded_memory(tmp_path):
-    limits = {"idle_seconds": 0.5}
+    limits = {"idle_seconds": 1.0}
     with served(tmp_path, sent_bytes=4096, limits=limits) as server, handshaken(server, receive_bytes=4096) as raw:
         wait_until(lambda: server.core.engine.streams.num_open == 1)
         (live,) = server.core.engine.streams._live

@@ -15,7 +15,7 @@ import anyio.to_thread
 import numpy as np
 import torch
 import uvicorn
-from fastapi import FastAPI, File, HTTPException, Query, Response, UploadFile
+from fastapi import FastAPI, File, HTTPException, Query, Response
 
 from diffusiontalker.audio.waveform import AudioError, read_waveform
 from diffusiontalker.face import MotionError, encode_motion
@@ -46,17 +46,17 @@ def build_app(bundle_path: Path, *, threads: int = 0, at_once: int = 0) -> FastA
 
     @app.post("/v1/animations")
     def animations(
-        audio: Annotated[UploadFile, File()],
-        reference: Annotated[UploadFile | None, File()] = None,
+        audio: Annotated[bytes, File()],
+        reference: Annotated[bytes | None, File()] = None,
         voice: str | None = None,
         motion_format: Annotated[str, Query(alias="format")] = "json",
         seed: int = 0,
     ) -> Response:
         try:
-            waveform = read_waveform(audio.file.read())
+            waveform = read_waveform(audio)
             speaker: Voice | str | None = voice
             if reference is not None:
-                identity, emotion = embed(bundle, read_waveform(reference.file.read()))
+                identity, emotion = embed(bundle, read_waveform(reference))
                 speaker = make_voice(
                     name="reference", identity=identity, emotion=emotion, bundle_digest=bundle.digest, provenance={}
                 )
