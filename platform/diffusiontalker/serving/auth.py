@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from diffusiontalker.serving.errors import Caller, ServingError
+from diffusiontalker.serving.errors import ANONYMOUS, Caller, ServingError
 
 logger = logging.getLogger(__name__)
 
@@ -139,7 +139,7 @@ class Authenticator:
         if self.is_open:
             if self._anonymous is not None:
                 self._anonymous.take(now, name="all callers together")
-            return Caller(name="anonymous")
+            return ANONYMOUS
         key = self._known(_bearer(header))
         if key.requests_per_minute == 0:
             raise ServingError("forbidden", f"key '{key.name}' is switched off; ask the operator")

@@ -20,7 +20,7 @@ from diffusiontalker.serving.arguments import Limits, ServingArguments
 from diffusiontalker.serving.auth import Authenticator
 from diffusiontalker.serving.decoding import DecodingPool
 from diffusiontalker.serving.engine import Engine
-from diffusiontalker.serving.errors import Caller, ServingError
+from diffusiontalker.serving.errors import ANONYMOUS, Caller, ServingError
 from diffusiontalker.serving.live import LiveStream
 from diffusiontalker.serving.metrics import Metrics, timed
 from diffusiontalker.serving.personalizer import LocalPersonalizer, Personalizer
@@ -126,7 +126,7 @@ class Core:
         self,
         style: StyleRequest,
         sampling: SamplingRequest,
-        caller: Caller = Caller("anonymous"),  # noqa: B008
+        caller: Caller = ANONYMOUS,
     ) -> SpeechStream:
         """See `Service`; `caller` counts against the streams that one caller may have open."""
         num_open = self._streams_of[caller.name]

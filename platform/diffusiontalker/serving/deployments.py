@@ -51,6 +51,12 @@ class PersonalizerReplica:
         """See `serving.personalizer.Personalizer`."""
         return await self._local.embed(waveform)
 
+    async def __del__(self) -> None:
+        """Called by Ray Serve when the replica has drained."""
+        local = getattr(self, "_local", None)
+        if local is not None:
+            await local.close()
+
 
 class RemotePersonalizer:
     """Asks the deployment."""

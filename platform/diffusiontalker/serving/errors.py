@@ -77,3 +77,7 @@ class Caller:
 
     name: str
     """`anonymous` where no keys are asked for."""
+
+
+ANONYMOUS = Caller("anonymous")
+"""Whoever asks without a key."""

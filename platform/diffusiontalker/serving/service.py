@@ -7,6 +7,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from diffusiontalker.face import MotionClip
+from diffusiontalker.serving.errors import ANONYMOUS, Caller
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -124,8 +125,10 @@ class Service(Protocol):
         """
         ...
 
-    async def open_stream(self, style: StyleRequest, sampling: SamplingRequest) -> SpeechStream:
-        """Begins a stream.
+    async def open_stream(
+        self, style: StyleRequest, sampling: SamplingRequest, caller: Caller = ANONYMOUS
+    ) -> SpeechStream:
+        """Begins a stream, which counts against what its caller may have open.
 
         Raises:
             ServingError: as `animate`; `busy` when as many are open as allowed.

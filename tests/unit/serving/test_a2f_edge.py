@@ -33,7 +33,7 @@ from diffusiontalker.serving.a2f.generated.controller_pb2 import AnimationDataSt
 from diffusiontalker.serving.a2f.generated.emotion_with_timecode_pb2 import EmotionWithTimeCode
 from diffusiontalker.serving.a2f.generated.status_pb2 import Status
 from diffusiontalker.serving.a2f.requests import Requests
-from diffusiontalker.serving.errors import Caller, ServingError
+from diffusiontalker.serving.errors import ANONYMOUS, Caller, ServingError
 from diffusiontalker.serving.service import MotionPiece, SamplingRequest, SpeechStream, StreamFacts, StyleRequest
 
 FPS = 25
@@ -104,7 +104,9 @@ class LoudnessService:
     async def animate(self, waveform: np.ndarray, style: StyleRequest, sampling: SamplingRequest) -> MotionClip:
         raise AssertionError("this interface only streams")
 
-    async def open_stream(self, style: StyleRequest, sampling: SamplingRequest) -> SpeechStream:
+    async def open_stream(
+        self, style: StyleRequest, sampling: SamplingRequest, caller: Caller = ANONYMOUS
+    ) -> SpeechStream:
         if self._refusal is not None:
             raise self._refusal
         self.styles.append(style)

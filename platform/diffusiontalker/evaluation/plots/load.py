@@ -10,6 +10,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 from diffusiontalker.evaluation.plots import style
 
 _SPREAD_FOR_LOG = 8.0
+_MOST_LABELS = 16
 _PATTERNS = {"p50": (0, (1, 1.2)), "p95": (0, (4, 1.5)), "p99": "-", "max": (0, (1, 3))}
 
 
@@ -74,9 +75,13 @@ def draw_load(
 
 
 def _label_levels(axis: Axes, levels: Sequence[float]) -> None:
-    """Doublings at equal distances, every level with its number unless there are too many."""
+    """Doublings at equal distances; every level has its number, unless it stands too close to the one before."""
     if len(levels) > 1:
         axis.set_xscale("log", base=2)
-    shown = levels if len(levels) <= 10 else levels[:: -(-len(levels) // 10)]
+    apart = (levels[-1] / levels[0]) ** (1.0 / _MOST_LABELS) if levels else 1.0
+    shown: list[float] = []
+    for level in levels:
+        if not shown or level >= shown[-1] * apart:
+            shown.append(level)
     axis.set_xticks(shown, [f"{level:g}" for level in shown])
     axis.xaxis.set_minor_locator(NullLocator())

@@ -26,8 +26,9 @@ def csv_bytes(clip: MotionClip) -> bytes:
 def json_bytes(clip: MotionClip, *, audio_name: str | None = None) -> bytes:
     """An object with `fps`, `names`, `frames` (one list of weights per frame) and, when known, `audio`."""
     audio = {"audio": audio_name} if audio_name else {}
-    content = {"fps": clip.fps, **audio, "names": list(clip.channel_names), "frames": _rounded(clip)}
-    return (json.dumps(content) + "\n").encode()
+    head = json.dumps({"fps": clip.fps, **audio, "names": list(clip.channel_names)})
+    frames = ", ".join(json.dumps(frame) for frame in _rounded(clip))  # one by one, so that other threads have turns
+    return f'{head[:-1]}, "frames": [{frames}]}}\n'.encode()
 
 
 def ndjson_bytes(clip: MotionClip) -> bytes:

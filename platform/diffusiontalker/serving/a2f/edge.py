@@ -91,6 +91,7 @@ class A2FEdge:
             messages = animate(
                 aiter(request_stream),
                 self._service,
+                caller=caller,
                 voice=metadata.get(VOICE_KEY) or None,
                 limits=self._limits,
                 report=report,

@@ -33,7 +33,7 @@ from diffusiontalker.serving.a2f.generated.controller_pb2 import (
 )
 from diffusiontalker.serving.a2f.limits import A2FLimits
 from diffusiontalker.serving.a2f.requests import Requests, Sound
-from diffusiontalker.serving.errors import ServingError
+from diffusiontalker.serving.errors import Caller, ServingError
 from diffusiontalker.serving.service import MotionPiece, SamplingRequest, Service, SpeechStream, StyleRequest
 
 _MAX_LISTED = 10
@@ -52,13 +52,20 @@ class Report:
 
 
 async def animate(
-    messages: AsyncIterator[AudioStream], service: Service, *, voice: str | None, limits: A2FLimits, report: Report
+    messages: AsyncIterator[AudioStream],
+    service: Service,
+    *,
+    caller: Caller,
+    voice: str | None,
+    limits: A2FLimits,
+    report: Report,
 ) -> AsyncGenerator[AnimationDataStream, None]:
     """Answers one client up to its final status; frees the service's stream however it ends.
 
     Args:
         messages: the client's.
         service: the core.
+        caller: who calls.
         voice: whose voice; None for none in particular.
         limits: what is accepted.
         report: filled in.
@@ -80,7 +87,7 @@ async def animate(
     chosen = choose_emotion(header, first, emotions=service.emotions)
     report.remarks.extend(chosen.remarks)
     style = StyleRequest(voice=voice, emotion=chosen.name, emotion_intensity=chosen.intensity)
-    stream = await service.open_stream(style, SamplingRequest())
+    stream = await service.open_stream(style, SamplingRequest(), caller)
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(stream.close)
         feeder = _Feeder(requests, sound, stream, chosen=chosen.name, emotions=service.emotions)
