@@ -68,7 +68,8 @@ class Serve(Verb):
             "voices": str(self.voices.resolve()),
             "device": self.device,
             "keys_file": "" if self.keys is None else str(self.keys.resolve()),
-            "engine": {"max_streams": self.max_streams},
+            # Ray gives a replica one thread for each CPU it reserves, which is one.
+            "engine": {"max_streams": self.max_streams, "threads": os.cpu_count() or 1},
             "cache": {"shared_url": self.cache},
         })  # fmt: skip
         address = Address(host=self.host, port=self.port, grpc_port=self.grpc_port)
