@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUNTIME := $(VENV)/installed-runtime
 DEV := $(VENV)/installed-dev
+# Two processes; tests that share clusters or trained models stay in one of them (tests/conftest.py).
+PARALLEL := -n 2 --dist loadgroup
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .PHONY: help demo test check lint format clean
@@ -19,10 +21,10 @@ demo: $(RUNTIME)
 	$(BIN)/python jobs/distill_student.py --config jobs/configs/demo_student.yaml $(if $(wildcard runs/demo_student),--resume)
 
 test: lint
-	$(BIN)/python -m pytest $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PARALLEL) $(ARGS)
 
 check: lint
-	$(BIN)/python -m pytest tests/unit -m "not slow" $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PARALLEL) tests/unit -m "not slow" $(ARGS)
 
 lint: $(DEV)
 	$(BIN)/ruff check .

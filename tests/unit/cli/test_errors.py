@@ -50,7 +50,7 @@ def test_missing_audio_is_named(tmp_path: Path, animate: Callable) -> None:
 
 def test_an_unknown_output_format_is_refused_before_any_work(tmp_path: Path, animate: Callable) -> None:
     outcome = animate(tmp_path / "gone.wav", out="x.mp4")
-    assert_refused(outcome, "unknown format '.mp4'", ".csv, .json, .npz, .parquet, .glb")
+    assert_refused(outcome, "unknown format '.mp4'", ".csv, .json, .ndjson, .npz, .parquet, .arrow, .glb")
 
 
 def test_an_existing_output_is_kept_unless_overwriting_is_asked_for(
