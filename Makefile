@@ -4,8 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUNTIME := $(VENV)/installed-runtime
 DEV := $(VENV)/installed-dev
-# Two processes; tests that share clusters or trained models stay in one of them (tests/conftest.py).
-PARALLEL := -n 2 --dist loadgroup
+# Unit tests run in two processes with one thread each; those that start clusters need the machine for themselves.
+UNIT := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile tests/unit
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .PHONY: help demo test check lint format clean
@@ -21,10 +21,11 @@ demo: $(RUNTIME)
 	$(BIN)/python jobs/distill_student.py --config jobs/configs/demo_student.yaml $(if $(wildcard runs/demo_student),--resume)
 
 test: lint
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PARALLEL) $(ARGS)
+	$(UNIT) $(ARGS)
+	$(BIN)/python -m pytest tests/integration tests/ray tests/serving $(ARGS)
 
 check: lint
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PARALLEL) tests/unit -m "not slow" $(ARGS)
+	$(UNIT) -m "not slow" $(ARGS)
 
 lint: $(DEV)
 	$(BIN)/ruff check .

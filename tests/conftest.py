@@ -22,12 +22,3 @@ def real_data() -> Path:
     if not (folder / "grid_faces" / "manifest.csv").is_file():
         pytest.skip(f"no real data in {folder}; set DIFFUSIONTALKER_REAL_DATA to the folder that holds grid_faces/")
     return folder
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With several processes (`--dist loadgroup`): what shares fixtures that take long stays in one of them."""
-    shared = {"integration": "jobs", "ray": "clusters", "serving": "clusters"}
-    for item in items:
-        part = item.path.relative_to(ROOT / "tests").parts[0]
-        item.add_marker(pytest.mark.xdist_group(shared.get(part, str(item.path))))

@@ -182,41 +182,37 @@ class Cluster:
         }
         path = self.folder / "config.yaml"
         path.write_text(yaml.safe_dump(config))
-        outcome = self._serve("deploy", str(path))
+        command = [_beside_python("serve"), "deploy", "-a", f"http://127.0.0.1:{self.dashboard}", str(path)]
+        outcome = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=_ENVIRONMENT)
         assert outcome.returncode == 0, outcome.stdout + outcome.stderr
-        wait_for(self._is_running, what=lambda: self._serve("status").stdout, seconds=START_S)
-
-    def _is_running(self) -> bool:
-        status = yaml.safe_load(self._serve("status").stdout) or {}
-        application = status.get("applications", {}).get("diffusiontalker", {})
-        states = [one.get("status") for one in application.get("deployments", {}).values()]
-        return application.get("status") == "RUNNING" and len(states) == 2 and set(states) == {"HEALTHY"}
-
-    def _serve(self, *words: str) -> subprocess.CompletedProcess:
-        command = [
-            Path(sys.executable).with_name("serve"),
-            words[0],
-            "-a",
-            f"http://127.0.0.1:{self.dashboard}",
-            *words[1:],
-        ]
-        return subprocess.run(
-            list(map(str, command)), capture_output=True, text=True, timeout=60, check=False, env=_ENVIRONMENT
-        )
+        wait_for(self._is_running, what=lambda: json.dumps(self._state()), seconds=START_S)
 
     def wait(self) -> None:
         """Until it takes deployments."""
-        wait_for(lambda: self._serve("status").returncode == 0, what=self.log.read_text, seconds=START_S)
+        wait_for(lambda: self._state() is not None, what=self.log.read_text, seconds=START_S)
 
     def replica_pids(self, deployment: str) -> dict[str, int]:
-        """Replica -> process."""
-        listing = subprocess.run(
-            [_beside_python("ray"), "list", "actors", "--address", f"http://127.0.0.1:{self.dashboard}",
-             "--filter", "state=ALIVE", "--format", "json"],
-            capture_output=True, text=True, timeout=60, check=True, env=_ENVIRONMENT,
-        )  # fmt: skip
-        actors = json.loads(listing.stdout[listing.stdout.index("[") :])
-        return {one["name"]: one["pid"] for one in actors if f"#{deployment}#" in (one["name"] or "")}
+        """Replica that takes requests -> process."""
+        replicas = self._deployments()[deployment]["replicas"]
+        return {one["replica_id"]: one["pid"] for one in replicas if one["state"] == "RUNNING"}
+
+    def _is_running(self) -> bool:
+        application = (self._state() or {}).get("applications", {}).get("diffusiontalker", {})
+        states = [one["status"] for one in self._deployments().values()]
+        return application.get("status") == "RUNNING" and len(states) == 2 and set(states) == {"HEALTHY"}
+
+    def _deployments(self) -> dict:
+        return (self._state() or {}).get("applications", {}).get("diffusiontalker", {}).get("deployments", {})
+
+    def _state(self) -> dict | None:
+        """What the dashboard says of Ray Serve; None while it does not answer."""
+        headers = {"authorization": f"Bearer {_ENVIRONMENT['RAY_AUTH_TOKEN']}"}
+        url = f"http://127.0.0.1:{self.dashboard}/api/serve/applications/"
+        try:
+            answer = httpx.get(url, headers=headers, timeout=20.0)
+        except httpx.HTTPError:
+            return None
+        return answer.json() if answer.status_code == 200 else None
 
     def metric(self, name: str, **labels: str) -> float:
         """The sum of one of our metrics over all replicas, as Prometheus would read it."""

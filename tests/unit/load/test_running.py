@@ -5,7 +5,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -128,6 +128,15 @@ def test_nothing_larger_than_asked_for_is_tried(slow_url: str) -> None:
     assert (result.found.largest, result.found.limited_by) == (4, "most")
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Python's own answer to Ctrl-C, which processes that run tests in parallel ignore."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_an_interruption_leaves_what_was_measured(url: str) -> None:
     timer = threading.Timer(0.8, lambda: os.kill(os.getpid(), signal.SIGINT))
 
