@@ -17,6 +17,4 @@ GRPC_SERVICERS = (
 def build_app(args: ServingArguments) -> Application:
     """One endpoint: a talker, and a personalizer that it asks."""
     plain = args.model_dump(mode="json")
-    if not args.separate_personalizer:
-        return Talker.bind(plain)
     return Talker.bind(plain, Personalizer.bind(plain))

@@ -4,6 +4,7 @@ Pydantic, because Ray Serve's application builder converts its arguments only fo
 errors.
 """
 
+import dataclasses
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -84,10 +85,6 @@ class ServingArguments(_Strict):
     limits: Limits = Field(default_factory=Limits)
     engine: EngineConfig = EngineConfig()
     cache: StyleCacheConfig = StyleCacheConfig()
-    separate_personalizer: bool = Field(
-        default=True,
-        description="Whether the personalizer has replicas of its own, or is inside each talker.",
-    )
 
     @model_validator(mode="after")
     def _check(self) -> "ServingArguments":
@@ -98,3 +95,21 @@ class ServingArguments(_Strict):
     def keys_path(self) -> Path | None:
         """Of the file with the keys."""
         return Path(self.keys_file) if self.keys_file else None
+
+
+class UserConfig(_Strict):
+    """What `user_config` of the talker may change while its replicas run."""
+
+    limits: dict[str, float] = Field(default_factory=dict, description="Any of `Limits`.")
+    max_batch_frames: int | None = Field(default=None, gt=0)
+    max_waiting: int | None = Field(default=None, gt=0)
+
+    def over(self, arguments: ServingArguments) -> ServingArguments:
+        """The arguments with these changes; what is left out is as it was there."""
+        engine = {name: value for name, value in self if name != "limits" and value is not None}
+        return arguments.model_copy(
+            update={
+                "limits": Limits.model_validate(arguments.limits.model_dump() | self.limits),
+                "engine": dataclasses.replace(arguments.engine, **engine),
+            }
+        )

@@ -4,7 +4,6 @@ Knows neither a protocol nor Ray: a replica of Ray Serve and a plain server run 
 """
 
 import asyncio
-import contextlib
 import logging
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
@@ -23,7 +22,7 @@ from diffusiontalker.serving.engine import Engine
 from diffusiontalker.serving.errors import ANONYMOUS, Caller, ServingError
 from diffusiontalker.serving.live import LiveStream
 from diffusiontalker.serving.metrics import Metrics, timed
-from diffusiontalker.serving.personalizer import LocalPersonalizer, Personalizer
+from diffusiontalker.serving.personalizer import Personalizer
 from diffusiontalker.serving.service import (
     MotionPiece,
     SamplingRequest,
@@ -65,7 +64,7 @@ class Core:
         self.arguments, self.limits = arguments, arguments.limits
         self.engine, self.personalizer, self.voices = engine, personalizer, voices
         self.decoder, self.keys, self.metrics = decoder, keys, metrics
-        self.is_draining = False
+        self.is_closing = False
         self._streams_of: Counter[str] = Counter()
 
     @property
@@ -92,9 +91,9 @@ class Core:
         """Who asks; see `Authenticator`.
 
         Raises:
-            ServingError: also `unavailable` while the server drains.
+            ServingError: also `unavailable` once the server ends.
         """
-        if self.is_draining:
+        if self.is_closing:
             raise ServingError("unavailable", "the server is shutting down; try again", retry_after_s=1)
         return self.keys.authenticate(header)
 
@@ -142,6 +141,7 @@ class Core:
                 emotion=style.emotion,
                 emotion_intensity=style.emotion_intensity,
                 sampling=sampling,
+                max_seconds=self.limits.max_seconds,
             )
         except BaseException:
             self._count_stream(caller, -1)
@@ -193,27 +193,19 @@ class Core:
             "data_licences": bundle.card.get("data_licences", []),
         }
 
-    def reconfigure(self, *, limits: Limits | None = None, **engine: Any) -> None:
-        """Other limits and batch sizes from now on, without a restart."""
-        if limits is not None:
-            self.limits = limits
-        for name, value in engine.items():
-            setattr(self.engine.batcher, {"max_batch_frames": "max_size", "max_waiting": "max_waiting"}[name], value)
-
-    async def drain(self, *, patience_s: float) -> None:
-        """Takes nothing new and waits until what is under way is done, at most so long."""
-        self.is_draining = True
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(patience_s):
-                while not self.engine.is_idle:
-                    await asyncio.sleep(0.05)
+    def reconfigure(
+        self, *, limits: Limits | None = None, max_batch_frames: int | None = None, max_waiting: int | None = None
+    ) -> None:
+        """Other limits and batch sizes from now on, without a restart; what is None stays."""
+        batcher = self.engine.batcher
+        self.limits = limits or self.limits
+        batcher.max_size = max_batch_frames or batcher.max_size
+        batcher.max_waiting = max_waiting or batcher.max_waiting
 
     async def close(self) -> None:
-        """Ends everything."""
-        self.is_draining = True
-        await asyncio.gather(self.engine.close(), self.decoder.close())
-        if isinstance(self.personalizer, LocalPersonalizer):
-            await self.personalizer.close()
+        """Takes nothing new and ends everything."""
+        self.is_closing = True
+        await asyncio.gather(self.engine.close(), self.decoder.close(), self.personalizer.close())
         self.voices.close()
 
     async def _voice(self, style: StyleRequest) -> StylePair | str | None:

@@ -20,9 +20,6 @@ from diffusiontalker.serving.errors import Code, ServingError
 
 logger = logging.getLogger(__name__)
 
-UPLOAD_LIMITS = AudioLimits(min_seconds=1.0, max_seconds=300.0, max_bytes=64 << 20, max_decode_seconds=20.0)
-"""What is accepted unless configured otherwise; 64 MiB hold 300 s of 48 kHz stereo as 16-bit wav."""
-
 _CODES: dict[AudioCause, Code] = {
     "unusable": "bad_audio",
     "too_large": "too_large",
@@ -44,8 +41,6 @@ class DecodingConfig:
         ValueError: for a number out of range.
     """
 
-    limits: AudioLimits = UPLOAD_LIMITS
-    """What is accepted as audio."""
     num_processes: int = 2
     """How many pieces are decoded at the same time."""
     max_queued: int = 16
@@ -115,7 +110,7 @@ class DecodingPool:
                     raise outcome
 
     async def decode(
-        self, content: bytes, *, name: str = "audio", limits: AudioLimits | None = None
+        self, content: bytes, *, limits: AudioLimits, name: str = "audio"
     ) -> Float32[np.ndarray, " samples"]:
         """(samples,) float32 at 16 kHz, in [-1, 1]; see `audio.waveform.read_waveform`.
 
@@ -123,14 +118,13 @@ class DecodingPool:
 
         Args:
             content: a whole file.
+            limits: what to accept.
             name: what messages call it.
-            limits: what to accept; the configured limits when None.
 
         Raises:
             ServingError: `bad_audio`, `unsupported_format`; `too_large` for too many seconds or bytes, or when decoding
                 takes too much time or memory; `busy` when too many wait; `unavailable` when closed or unable to start.
         """
-        limits = limits or self._config.limits
         if len(content) > limits.max_bytes:
             self.counters.refused += 1
             raise ServingError(

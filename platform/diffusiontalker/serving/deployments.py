@@ -11,31 +11,18 @@ from typing import Any
 import numpy as np
 import yaml
 from fastapi import FastAPI
-from pydantic import BaseModel, ConfigDict, Field
 from ray import serve
 from ray.serve.config import BackpressureConfig
 from ray.serve.handle import DeploymentHandle
 
 from diffusiontalker.inference import load_bundle
 from diffusiontalker.serving.a2f import A2FEdge
-from diffusiontalker.serving.arguments import Limits, ServingArguments
+from diffusiontalker.serving.arguments import ServingArguments, UserConfig
 from diffusiontalker.serving.errors import Caller, ServingError
 from diffusiontalker.serving.http import build_http
-from diffusiontalker.serving.personalizer import LocalPersonalizer
-from diffusiontalker.serving.plain import make_core
+from diffusiontalker.serving.plain import make_core, make_personalizer
 from diffusiontalker.serving.ray_metrics import RayMetrics
-from diffusiontalker.serving.style_cache import StyleCache
 from diffusiontalker.serving.style_entry import StylePair
-
-
-class TalkerSettings(BaseModel):
-    """What `user_config` may change while a replica runs; what is not given stays."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    limits: Limits | None = None
-    max_batch_frames: int | None = Field(default=None, gt=0)
-    max_waiting: int | None = Field(default=None, gt=0)
 
 
 class PersonalizerReplica:
@@ -44,8 +31,7 @@ class PersonalizerReplica:
     def __init__(self, arguments: dict[str, Any]) -> None:
         settings = ServingArguments(**arguments)
         bundle = load_bundle(settings.bundle, device=settings.personalizer_device)
-        cache = StyleCache(settings.cache, bundle_digest=bundle.digest)
-        self._local = LocalPersonalizer(bundle, cache, metrics=RayMetrics(deployment="Personalizer"))
+        self._local = make_personalizer(settings, bundle, metrics=RayMetrics(deployment="Personalizer"))
 
     async def embed(self, waveform: np.ndarray) -> StylePair:
         """See `serving.personalizer.Personalizer`."""
@@ -74,18 +60,23 @@ class RemotePersonalizer:
                 raise cause from None
             raise ServingError("unavailable", "the personalizer does not answer; try again", retry_after_s=1) from error
 
+    async def close(self) -> None:
+        """Nothing: the deployment ends by itself."""
+
 
 class TalkerReplica:
     """HTTP, WebSocket and gRPC of one student."""
 
-    def __init__(self, arguments: dict[str, Any], personalizer: DeploymentHandle | None = None) -> None:
-        settings = ServingArguments(**arguments)
-        remote = None if personalizer is None else RemotePersonalizer(personalizer)
-        self.core = make_core(settings, metrics=RayMetrics(deployment="Talker"), personalizer=remote)
+    def __init__(self, arguments: dict[str, Any], personalizer: DeploymentHandle) -> None:
+        self.core = make_core(
+            ServingArguments(**arguments),
+            metrics=RayMetrics(deployment="Talker"),
+            personalizer=RemotePersonalizer(personalizer),
+        )
         self._edge = A2FEdge(
             self.core,
             authenticate=self._authenticate,
-            is_ready=lambda: not self.core.is_draining,
+            is_ready=lambda: not self.core.is_closing,
             configs={"bundle.yaml": yaml.safe_dump(self.core.about(), sort_keys=False, allow_unicode=True)},
         )
 
@@ -94,9 +85,12 @@ class TalkerReplica:
         return build_http(self.core)
 
     def reconfigure(self, settings: dict[str, Any]) -> None:
-        """Takes other limits and batch sizes from `user_config`."""
-        wanted = TalkerSettings(**settings).model_dump(exclude_none=True, exclude={"limits"})
-        self.core.reconfigure(limits=TalkerSettings(**settings).limits, **wanted)
+        """Takes other limits and batch sizes from `user_config`; what it leaves out is as in the arguments."""
+        changed = UserConfig(**settings).over(self.core.arguments)
+        engine = changed.engine
+        self.core.reconfigure(
+            limits=changed.limits, max_batch_frames=engine.max_batch_frames, max_waiting=engine.max_waiting
+        )
 
     async def ProcessAudioStream(  # noqa: N802
         self, request_stream: Any, grpc_context: Any = None

@@ -6,6 +6,7 @@ Recordings and streams compute in threads of their own, so that a long recording
 import asyncio
 import dataclasses
 import logging
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -48,8 +49,6 @@ class EngineConfig:
     """Motion frames of all recordings that wait, which bounds their memory: an hour of sound, 230 MB, at 25 fps."""
     max_streams: int = 64
     """Streams that may be open."""
-    max_stream_s: float = 300.0
-    """Longest sound of a stream, in seconds."""
     max_stream_steps: int = 8
     """Most diffusion steps that a stream may ask for, beside the bundle's own: every number of steps in use holds
     memory for all streams."""
@@ -61,7 +60,7 @@ class EngineConfig:
 
     def __post_init__(self) -> None:
         """Checks ranges."""
-        for name in ("max_batch_frames", "max_waiting", "max_waiting_frames", "max_streams", "max_stream_s"):
+        for name in ("max_batch_frames", "max_waiting", "max_waiting_frames", "max_streams"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} is {getattr(self, name)}, expected a positive number")
         for name in ("max_stream_steps", "pass_ms", "threads"):
@@ -105,9 +104,7 @@ class Engine:
         )
         try:
             talker = StreamingTalker(bundle, max_streams=config.max_streams)
-            self.streams: LiveStreams | None = LiveStreams(
-                talker, max_seconds=config.max_stream_s, pass_s=config.pass_ms / 1e3, metrics=metrics
-            )
+            self.streams: LiveStreams | None = LiveStreams(talker, pass_s=config.pass_ms / 1e3, metrics=metrics)
             self.cannot_stream = ""
         except AnimationError as error:
             self.streams, self.cannot_stream = None, str(error)
@@ -170,8 +167,11 @@ class Engine:
         emotion: str | None = None,
         emotion_intensity: float = 1.0,
         sampling: SamplingRequest = SamplingRequest(),  # noqa: B008
+        max_seconds: float = math.inf,
     ) -> LiveStream:
         """Begins a stream; without a voice the learnt unknown speaker speaks, without an emotion neutrally.
+
+        The arguments are those of `animate`, and the longest sound that it may have.
 
         Raises:
             ServingError: as `animate`; `invalid_parameter` when the bundle cannot stream.
@@ -192,6 +192,7 @@ class Engine:
             num_steps=num_steps,
             temperature=temperature,
             seed=sampling.seed,
+            max_seconds=max_seconds,
         )
 
     @property

@@ -7,6 +7,7 @@ the loop, all of one pass in one call.
 import asyncio
 import contextlib
 import logging
+import math
 import queue
 import threading
 import time
@@ -41,13 +42,12 @@ class LiveStreams:
 
     Args:
         talker: used by this object's thread alone.
-        max_seconds: longest sound of one stream.
         pass_s: how long the first sound after a pause waits for sound of other streams, to move in one pass.
         metrics: where numbers go; told from the event loop.
     """
 
-    def __init__(self, talker: StreamingTalker, *, max_seconds: float, pass_s: float = 0.01, metrics: Metrics) -> None:
-        self._talker, self._max_seconds, self._pass_s, self.metrics = talker, max_seconds, pass_s, metrics
+    def __init__(self, talker: StreamingTalker, *, pass_s: float = 0.01, metrics: Metrics) -> None:
+        self._talker, self._pass_s, self.metrics = talker, pass_s, metrics
         self._loop: asyncio.AbstractEventLoop | None = None
         self._live: set[LiveStream] = set()
         self._is_closed = False
@@ -65,8 +65,8 @@ class LiveStreams:
         """Of a stream of so many steps."""
         return self._talker.look_ahead_s(num_steps)
 
-    def open(self, *, num_steps: int | None = None, **style: Any) -> "LiveStream":
-        """A new stream; the arguments are those of `StreamingTalker.open`.
+    def open(self, *, num_steps: int | None = None, max_seconds: float = math.inf, **style: Any) -> "LiveStream":
+        """A new stream; the arguments are the longest sound that it may have, and those of `StreamingTalker.open`.
 
         Raises:
             ServingError: `busy` when as many are open as may be, `invalid_parameter` for a number of steps out of
@@ -88,7 +88,7 @@ class LiveStreams:
             self._loop = asyncio.get_running_loop()
             self._thread = threading.Thread(target=self._work, name="streams", daemon=True)
             self._thread.start()
-        live = LiveStream(self, facts=facts, max_samples=round(self._max_seconds * SAMPLE_RATE_HZ))
+        live = LiveStream(self, facts=facts, max_samples=max_seconds * SAMPLE_RATE_HZ)
         self._live.add(live)
         self._requests.put((self._begin, live, {"num_steps": num_steps, **style}))
         return live
@@ -209,7 +209,7 @@ class LiveStreams:
 class LiveStream:
     """One stream, on the event loop; see `SpeechStream`."""
 
-    def __init__(self, streams: LiveStreams, *, facts: StreamFacts, max_samples: int) -> None:
+    def __init__(self, streams: LiveStreams, *, facts: StreamFacts, max_samples: float) -> None:
         self.facts = facts
         self.stream: Stream | None = None
         """The thread's."""

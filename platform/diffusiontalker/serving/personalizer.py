@@ -27,6 +27,10 @@ class Personalizer(Protocol):
         """Of (samples,) 16 kHz mono, ready-made where they were computed before."""
         ...
 
+    async def close(self) -> None:
+        """Frees what it holds."""
+        ...
+
 
 class LocalPersonalizer:
     """Computes in this process, several recordings together.

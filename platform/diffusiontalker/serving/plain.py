@@ -1,6 +1,6 @@
 """The endpoint in one process, without Ray: for tests, small installations, and to compare with."""
 
-from diffusiontalker.inference import load_bundle
+from diffusiontalker.inference import Bundle, load_bundle
 from diffusiontalker.serving.arguments import ServingArguments
 from diffusiontalker.serving.auth import make_authenticator
 from diffusiontalker.serving.core import Core
@@ -31,21 +31,19 @@ def make_core(
     bundle = load_bundle(arguments.bundle, device=arguments.device)
     engine = Engine(bundle, arguments.engine, metrics=metrics)
     engine.warm_up()
-    if personalizer is None:
-        cache = StyleCache(arguments.cache, bundle_digest=bundle.digest)
-        personalizer = LocalPersonalizer(bundle, cache, metrics=metrics)
     return Core(
         arguments,
         engine=engine,
-        personalizer=personalizer,
+        personalizer=personalizer or make_personalizer(arguments, bundle, metrics=metrics),
         voices=VoiceRegistry(arguments.voices),
         decoder=DecodingPool(
-            DecodingConfig(
-                limits=arguments.limits.audio(),
-                num_processes=arguments.decode_processes,
-                max_queued=arguments.max_decodes_waiting,
-            )
+            DecodingConfig(num_processes=arguments.decode_processes, max_queued=arguments.max_decodes_waiting)
         ),
         keys=keys,
         metrics=metrics,
     )
+
+
+def make_personalizer(arguments: ServingArguments, bundle: Bundle, *, metrics: Metrics) -> LocalPersonalizer:
+    """One that computes in this process, with its cache."""
+    return LocalPersonalizer(bundle, StyleCache(arguments.cache, bundle_digest=bundle.digest), metrics=metrics)

@@ -26,7 +26,7 @@ SOUND = wav(speech(1.2))
 def server(tmp_path_factory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("client")
     (folder / "keys.txt").write_text(f"alice:{hashlib.sha256(b'sesame').hexdigest()}")
-    with served(folder, keys_file=str(folder / "keys.txt"), engine={"max_stream_s": 5.0}) as started:
+    with served(folder, keys_file=str(folder / "keys.txt"), limits={"max_seconds": 5.0}) as started:
         yield started
 
 

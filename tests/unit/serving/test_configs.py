@@ -7,8 +7,8 @@ import yaml
 from ray.serve.schema import ServeDeploySchema
 
 from diffusiontalker.serving.app import GRPC_SERVICERS
-from diffusiontalker.serving.arguments import ServingArguments
-from diffusiontalker.serving.deployments import Personalizer, Talker, TalkerSettings
+from diffusiontalker.serving.arguments import ServingArguments, UserConfig
+from diffusiontalker.serving.deployments import Personalizer, Talker
 
 CONFIGS = sorted((Path(__file__).parents[3] / "serve_configs").glob("*.yaml"))
 DEPLOYMENTS = {"Talker": Talker, "Personalizer": Personalizer}
@@ -35,11 +35,11 @@ def test_every_key_is_one_that_ray_serve_and_we_know(path):
     assert tuple(plain["grpc_options"]["grpc_servicer_functions"]) == GRPC_SERVICERS
     (application,) = plain["applications"]
     assert application["import_path"] == "diffusiontalker.serving.app:build_app"
-    ServingArguments.model_validate(application["args"])
+    arguments = ServingArguments.model_validate(application["args"])
     assert {one["name"] for one in application["deployments"]} == set(DEPLOYMENTS)
     for deployment in application["deployments"]:
         if deployment["name"] == "Talker":
-            TalkerSettings.model_validate(deployment.get("user_config", {}))
+            UserConfig.model_validate(deployment.get("user_config", {})).over(arguments)
         else:
             assert "user_config" not in deployment
 
@@ -52,3 +52,14 @@ def test_a_misspelt_key_is_found():
 
 def test_the_configurations_are_there():
     assert [path.stem for path in CONFIGS] == ["autoscaling", "gpu", "local"]
+
+
+def test_a_user_config_changes_what_it_names_and_nothing_else():
+    arguments = ServingArguments(bundle="b", limits={"max_seconds": 60.0, "max_fps": 30.0}, engine={"max_waiting": 7})
+    changed = UserConfig(limits={"max_seconds": 5.0}, max_batch_frames=100).over(arguments)
+    assert (changed.limits.max_seconds, changed.limits.max_fps) == (5.0, 30.0)
+    assert (changed.engine.max_batch_frames, changed.engine.max_waiting) == (100, 7)
+    assert UserConfig().over(arguments) == arguments
+    for wrong in ({"max_second": 5.0}, {"max_seconds": -1.0}):
+        with pytest.raises(ValueError, match=next(iter(wrong))):
+            UserConfig(limits=wrong).over(arguments)

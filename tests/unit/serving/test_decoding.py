@@ -15,6 +15,8 @@ from diffusiontalker.audio.waveform import read_waveform
 from diffusiontalker.serving.decoding import DecodingConfig
 from diffusiontalker.serving.errors import ServingError
 
+LIMITS = limits_of()
+
 
 def silence(seconds: int, *, kind: str) -> bytes:
     """Written in pieces, as one hour of float samples would be 115 MB."""
@@ -54,7 +56,7 @@ async def test_what_comes_out_is_what_read_waveform_gives() -> None:
             encoded(tone(2.0, rate_hz=rate_hz), rate_hz=rate_hz, kind=kind)
             for rate_hz, kind in ((16_000, "WAV"), (44_100, "FLAC"), (48_000, "OGG"), (22_050, "MP3"))
         ]
-        waveforms = await asyncio.gather(*(pool.decode(content) for content in files * 2))
+        waveforms = await asyncio.gather(*(pool.decode(content, limits=LIMITS) for content in files * 2))
         for content, waveform in zip(files * 2, waveforms, strict=True):
             assert np.array_equal(waveform, read_waveform(content))
             assert waveform.dtype == np.float32
@@ -66,12 +68,12 @@ async def test_what_comes_out_is_what_read_waveform_gives() -> None:
 async def test_bad_files_are_named_and_told_apart_and_the_processes_live_on() -> None:
     async with pool_of(num_processes=1) as pool:
         for label, (content, code, message) in BAD_FILES.items():
-            error = await refusal(pool.decode(content, name="reference 2"))
+            error = await refusal(pool.decode(content, name="reference 2", limits=LIMITS))
             assert error.code == code, label
             assert error.message.startswith("reference 2: "), label
             assert message in error.message, label
             assert "/" not in error.message.replace("and/or", ""), label
-        assert len(await pool.decode(WAV)) == len(tone())
+        assert len(await pool.decode(WAV, limits=LIMITS)) == len(tone())
         counters = pool.counters
         assert (counters.refused, counters.decoded, counters.started) == (len(BAD_FILES), 1, 1)
 
@@ -84,7 +86,7 @@ async def test_an_hour_of_silence_in_a_small_file_stops_at_the_limit(kind: str) 
     async with pool_of(num_processes=1) as pool:
         await pool.start()
         started_at = time.monotonic()
-        error = await refusal(pool.decode(bomb))
+        error = await refusal(pool.decode(bomb, limits=LIMITS))
         assert time.monotonic() - started_at < 10.0
         assert error.code == "too_large"
         assert "longer than 300 s" in error.message
@@ -106,15 +108,15 @@ async def test_more_bytes_than_allowed_are_refused_before_any_process_starts() -
 async def test_the_budget_of_memory_holds_and_its_end_is_a_clear_error() -> None:
     content = silence(300, kind="FLAC")
     async with pool_of(num_processes=1, memory_bytes=24 << 20) as pool:
-        error = await refusal(pool.decode(content))
+        error = await refusal(pool.decode(content, limits=LIMITS))
         assert error.code == "too_large"
         assert "more than 24 MiB" in error.message
-        assert len(await pool.decode(WAV)) == len(tone())
+        assert len(await pool.decode(WAV, limits=LIMITS)) == len(tone())
         assert (pool.counters.started, pool.counters.crashed) == (2, 0)
         error = await refusal(pool.decode(bytes(48 << 20), limits=limits_of(max_bytes=1 << 30)))
         assert error.code == "too_large"  # Not even the upload fits.
     async with pool_of(num_processes=1) as pool:
-        assert len(await pool.decode(content)) == 300 * RATE_HZ
+        assert len(await pool.decode(content, limits=LIMITS)) == 300 * RATE_HZ
 
 
 @in_loop
@@ -141,7 +143,9 @@ async def test_a_hundred_and_more_damaged_files_give_a_waveform_or_a_named_refus
             files.append(bytes(content[:cut]))
     started_at = time.monotonic()
     async with pool_of(num_processes=2, max_queued=len(files)) as pool:
-        results = await asyncio.gather(*(pool.decode(content) for content in files), return_exceptions=True)
+        results = await asyncio.gather(
+            *(pool.decode(content, limits=LIMITS) for content in files), return_exceptions=True
+        )
         counters = pool.counters
         assert counters.crashed == counters.timed_out == 0
     assert time.monotonic() - started_at < 60.0

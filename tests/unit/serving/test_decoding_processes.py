@@ -14,6 +14,7 @@ from in_loop import eventually, in_loop
 from diffusiontalker.audio.waveform import encode_flac
 from diffusiontalker.serving.decoding import DecodingConfig, DecodingPool
 
+LIMITS = limits_of()
 WAV = encoded(tone())
 
 
@@ -27,7 +28,7 @@ async def test_a_process_that_hangs_is_killed_and_replaced() -> None:
         assert error.code == "too_large"
         assert "longer than 0.1 s" in error.message
         assert not Path(f"/proc/{pid}").exists()
-        assert len(await pool.decode(WAV)) == len(tone())
+        assert len(await pool.decode(WAV, limits=LIMITS)) == len(tone())
         counters = pool.counters
         assert (counters.timed_out, counters.crashed, counters.started) == (1, 0, 2)
 
@@ -40,7 +41,7 @@ async def test_a_process_that_dies_is_replaced_and_the_audio_is_tried_once_more(
         await pool.start()
         (pid,) = pool.process_ids
         os.kill(pid, signal.SIGKILL)
-        assert len(await pool.decode(WAV)) == len(tone())
+        assert len(await pool.decode(WAV, limits=LIMITS)) == len(tone())
         assert (pool.counters.crashed, pool.counters.started) == (1, 2)
         assert f"decoder process {pid} crashed on {len(WAV)} bytes: it ended with code -9" in caplog.text
 
@@ -53,11 +54,11 @@ async def test_audio_that_crashes_the_decoder_is_refused_after_a_second_try(
     async with pool_of(num_processes=1) as pool:
         with monkeypatch.context() as patch:
             patch.syspath_prepend(tmp_path)
-            error = await refusal(pool.decode(WAV))
+            error = await refusal(pool.decode(WAV, limits=LIMITS))
         assert error.code == "bad_audio"
         assert "the decoder crashed on it" in error.message
         assert (pool.counters.crashed, pool.counters.refused, pool.counters.started) == (2, 1, 2)
-        assert len(await pool.decode(WAV)) == len(tone())
+        assert len(await pool.decode(WAV, limits=LIMITS)) == len(tone())
 
 
 @in_loop
@@ -68,7 +69,7 @@ async def test_an_error_nobody_thought_of_ends_the_process_and_the_log_says_wher
     async with pool_of(num_processes=1) as pool:
         with monkeypatch.context() as patch:
             patch.syspath_prepend(tmp_path)
-            error = await refusal(pool.decode(WAV))
+            error = await refusal(pool.decode(WAV, limits=LIMITS))
         assert error.code == "bad_audio"
         assert "KeyError: 'a bug'" in caplog.text
         assert str(tmp_path) not in error.message
@@ -79,15 +80,15 @@ async def test_when_too_many_wait_callers_are_told_when_to_come_back() -> None:
     async with pool_of(num_processes=1, max_queued=2) as pool:
         await pool.start()
         os.kill(pool.process_ids[0], signal.SIGSTOP)
-        accepted = [asyncio.create_task(pool.decode(WAV)) for _ in range(3)]
+        accepted = [asyncio.create_task(pool.decode(WAV, limits=LIMITS)) for _ in range(3)]
         await eventually(lambda: pool._num_waiting == 2)
-        error = await refusal(pool.decode(WAV))
+        error = await refusal(pool.decode(WAV, limits=LIMITS))
         assert error.code == "busy"
         assert error.retry_after_s is not None
         assert 0.5 <= error.retry_after_s <= 30.0
         accepted[1].cancel()  # Makes room in the queue.
         await eventually(lambda: pool._num_waiting == 1)
-        accepted.append(asyncio.create_task(pool.decode(WAV)))
+        accepted.append(asyncio.create_task(pool.decode(WAV, limits=LIMITS)))
         os.kill(pool.process_ids[0], signal.SIGCONT)
         results = await asyncio.gather(*accepted, return_exceptions=True)
         assert [isinstance(result, asyncio.CancelledError) for result in results] == [False, True, False, False]
@@ -100,14 +101,14 @@ async def test_a_caller_that_leaves_does_not_cost_a_process() -> None:
         await pool.start()
         for content in (WAV, b"no audio"):
             os.kill(pool.process_ids[0], signal.SIGSTOP)
-            caller = asyncio.create_task(pool.decode(content))
+            caller = asyncio.create_task(pool.decode(content, limits=LIMITS))
             await eventually(lambda: len(pool._running) == 1)
             caller.cancel()
             os.kill(pool.process_ids[0], signal.SIGCONT)
             await eventually(lambda: not pool._running)
             with pytest.raises(asyncio.CancelledError):
                 await caller
-        assert len(await pool.decode(WAV)) == len(tone())
+        assert len(await pool.decode(WAV, limits=LIMITS)) == len(tone())
         assert pool.counters.started == 1
 
 
@@ -118,10 +119,10 @@ async def test_closing_ends_processes_and_answers_everybody() -> None:
     pids = pool.process_ids
     for pid in pids:
         os.kill(pid, signal.SIGSTOP)
-    callers = [asyncio.create_task(pool.decode(WAV)) for _ in range(5)]
+    callers = [asyncio.create_task(pool.decode(WAV, limits=LIMITS)) for _ in range(5)]
     await eventually(lambda: pool._num_waiting == 3)
     await pool.close()
-    for caller in [*callers, asyncio.create_task(pool.decode(WAV))]:
+    for caller in [*callers, asyncio.create_task(pool.decode(WAV, limits=LIMITS))]:
         assert (await refusal(caller)).code == "unavailable"
     assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
     await pool.close()
@@ -131,7 +132,7 @@ async def test_closing_ends_processes_and_answers_everybody() -> None:
 async def test_closing_while_processes_start_leaves_none_behind() -> None:
     pool = DecodingPool(DecodingConfig(num_processes=2))
     starting = asyncio.create_task(pool.start())
-    decoding = asyncio.create_task(pool.decode(WAV))
+    decoding = asyncio.create_task(pool.decode(WAV, limits=LIMITS))
     await eventually(lambda: pool.process_ids != ())
     pids = pool.process_ids
     await pool.close()
@@ -144,7 +145,7 @@ async def test_closing_while_processes_start_leaves_none_behind() -> None:
 async def test_processes_hold_neither_torch_nor_secrets_nor_the_right_to_write(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hunter2")
     async with pool_of(num_processes=1) as pool:
-        await pool.decode(WAV)
+        await pool.decode(WAV, limits=LIMITS)
         process = Path(f"/proc/{pool.process_ids[0]}")
         assert "torch" not in (process / "maps").read_text()
         assert b"hunter2" not in (process / "environ").read_bytes()
@@ -188,7 +189,7 @@ async def test_a_process_that_cannot_start_is_unavailable_and_the_log_says_why(
     (tmp_path / "soundfile.py").write_text("raise ImportError('no libsndfile here')")
     monkeypatch.syspath_prepend(tmp_path)
     async with pool_of(num_processes=1) as pool:
-        for action in (pool.decode(WAV), pool.start()):
+        for action in (pool.decode(WAV, limits=LIMITS), pool.start()):
             error = await refusal(action)
             assert error.code == "unavailable"
             assert "libsndfile" not in error.message
@@ -202,5 +203,5 @@ async def test_processes_are_replaced_after_many_jobs(monkeypatch: pytest.Monkey
     short = encode_flac(tone(1.0))
     async with pool_of(num_processes=1) as pool:
         for _ in range(7):
-            await pool.decode(short)
+            await pool.decode(short, limits=LIMITS)
         assert (pool.counters.started, pool.counters.decoded, pool.counters.crashed) == (3, 7, 0)

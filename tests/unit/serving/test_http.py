@@ -489,7 +489,7 @@ def test_requests_are_counted_by_route_and_status_failed_ones_too(server, client
 
 
 def test_a_draining_server_takes_nothing_but_is_alive(server, client):
-    server.core.is_draining = True
+    server.core.is_closing = True
     try:
         for path in ("/ready", "/v1/health/ready", "/v1/bundle", "/v1/voices"):
             told(client.get(path), 503, "unavailable")
@@ -498,7 +498,7 @@ def test_a_draining_server_takes_nothing_but_is_alive(server, client):
         assert response.headers["retry-after"] == "1"
         assert client.get("/health").status_code == 200
     finally:
-        server.core.is_draining = False
+        server.core.is_closing = False
     assert post(client).status_code == 200
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import itertools
 import tracemalloc
 import weakref
 
@@ -23,9 +24,9 @@ VOICES = [
 ]
 
 
-def streams_of(bundle: Bundle = BUNDLE, *, max_streams: int = 8, max_seconds: float = 300.0) -> LiveStreams:
+def streams_of(bundle: Bundle = BUNDLE, *, max_streams: int = 8) -> LiveStreams:
     talker = StreamingTalker(bundle, max_streams=max_streams)
-    return LiveStreams(talker, max_seconds=max_seconds, pass_s=0.002, metrics=PrometheusMetrics())
+    return LiveStreams(talker, pass_s=0.002, metrics=PrometheusMetrics())
 
 
 def opened(streams: LiveStreams, *, voice: int = 0, **options) -> LiveStream:
@@ -165,14 +166,17 @@ async def test_a_thousand_streams_that_vanish_leave_nothing():
             assert streams.num_open == 0
 
     await vanish_many(0, 200)
-    gc.collect()
     tracemalloc.start()
-    before = tracemalloc.get_traced_memory()[0]
-    await vanish_many(200, 1000)
-    gc.collect()
-    grown = tracemalloc.get_traced_memory()[0] - before
+    held = []
+    for first in (200, 600, 1000):
+        gc.collect()
+        held.append(tracemalloc.get_traced_memory()[0])
+        if first < 1000:
+            await vanish_many(first, first + 400)
     tracemalloc.stop()
-    assert grown < 200_000, f"800 streams left {grown} bytes"
+    # What leaks does so both times; other threads of this process allocate now and then.
+    grown = min(after - before for before, after in itertools.pairwise(held))
+    assert grown < 100_000, f"400 streams left {grown} bytes, each time"
     assert len(alive) <= 8, "what the last pass still holds"
     assert streams.num_open == 0
     await is_as_new(streams)
@@ -219,8 +223,8 @@ async def test_what_one_stream_does_wrong_is_not_the_others_problem():
 
 @in_loop
 async def test_a_stream_is_not_longer_than_allowed():
-    streams = streams_of(max_seconds=2.0)
-    stream = opened(streams)
+    streams = streams_of()
+    stream = opened(streams, max_seconds=2.0)
     await stream.feed(speech(1.5))
     error = await refusal(stream.feed(speech(0.6)))
     assert error.code == "too_large"

@@ -27,7 +27,7 @@ END = '{"type": "end"}'
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory) -> Iterator[Server]:
-    with served(tmp_path_factory.mktemp("stream"), engine={"max_streams": 12, "max_stream_s": 40.0}) as started:
+    with served(tmp_path_factory.mktemp("stream"), engine={"max_streams": 12}, limits={"max_seconds": 40.0}) as started:
         yield started
         wait_until(lambda: server_is_free(started))
 
@@ -300,7 +300,7 @@ async def test_a_full_server_is_busy_and_a_place_is_free_at_once(server):
 async def test_a_draining_server_begins_no_stream_and_finishes_the_others(server):
     async with conversation(server, voice="anna") as open_one:
         assert (await said(open_one))["type"] == "ready"
-        server.core.is_draining = True
+        server.core.is_closing = True
         try:
             async with conversation(server) as talk:
                 assert "shutting down" in await refused(talk, code="unavailable", close=1012)
@@ -308,7 +308,7 @@ async def test_a_draining_server_begins_no_stream_and_finishes_the_others(server
             await open_one.send(END)
             assert len(await frames_until_the_end(open_one)) == 25
         finally:
-            server.core.is_draining = False
+            server.core.is_closing = False
 
 
 @in_loop

@@ -57,7 +57,7 @@ def _add_state(app: FastAPI, core: Core) -> None:
     @app.get("/ready", tags=["state"], summary="Ready: requests are taken; 503 while draining")
     @app.get("/v1/health/ready", include_in_schema=False)
     async def ready() -> State:
-        if core.is_draining:
+        if core.is_closing:
             raise ServingError("unavailable", "the server is shutting down; try again", retry_after_s=1)
         return State(status="ready")
 
