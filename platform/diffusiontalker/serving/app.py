@@ -3,7 +3,7 @@
 from ray.serve import Application
 
 from diffusiontalker.serving.arguments import ServingArguments
-from diffusiontalker.serving.deployments import Personalizer, Talker
+from diffusiontalker.serving.deployments import PERSONALIZER, TALKER
 
 _GENERATED = "diffusiontalker.serving.a2f.generated"
 GRPC_SERVICERS = (
@@ -17,4 +17,4 @@ GRPC_SERVICERS = (
 def build_app(args: ServingArguments) -> Application:
     """One endpoint: a talker, and a personalizer that it asks."""
     plain = args.model_dump(mode="json")
-    return Talker.bind(plain, Personalizer.bind(plain))
+    return TALKER.bind(plain, PERSONALIZER.bind(plain))

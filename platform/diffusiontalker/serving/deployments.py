@@ -20,8 +20,10 @@ from diffusiontalker.serving.a2f import A2FEdge
 from diffusiontalker.serving.arguments import ServingArguments, UserConfig
 from diffusiontalker.serving.errors import Caller, ServingError
 from diffusiontalker.serving.http import build_http
-from diffusiontalker.serving.plain import make_core, make_personalizer
+from diffusiontalker.serving.personalizer import BatchedEmbedder, Personalizer
+from diffusiontalker.serving.plain import make_core
 from diffusiontalker.serving.ray_metrics import RayMetrics
+from diffusiontalker.serving.style_cache import StyleCache
 from diffusiontalker.serving.style_entry import StylePair
 
 
@@ -31,27 +33,31 @@ class PersonalizerReplica:
     def __init__(self, arguments: dict[str, Any]) -> None:
         settings = ServingArguments(**arguments)
         bundle = load_bundle(settings.bundle, device=settings.personalizer_device)
-        self._local = make_personalizer(settings, bundle, metrics=RayMetrics(deployment="Personalizer"))
+        self._personalizer = Personalizer(
+            BatchedEmbedder(bundle),
+            StyleCache(settings.cache, bundle_digest=bundle.digest),
+            metrics=RayMetrics(deployment="Personalizer"),
+        )
 
     async def embed(self, waveform: np.ndarray) -> StylePair:
-        """See `serving.personalizer.Personalizer`."""
-        return await self._local.embed(waveform)
+        """See `Personalizer`."""
+        return await self._personalizer.embed(waveform)
 
     async def __del__(self) -> None:
         """Called by Ray Serve when the replica has drained."""
-        local = getattr(self, "_local", None)
-        if local is not None:
-            await local.close()
+        personalizer = getattr(self, "_personalizer", None)
+        if personalizer is not None:
+            await personalizer.close()
 
 
-class RemotePersonalizer:
-    """Asks the deployment."""
+class RemoteEmbedder:
+    """Asks the personalizer's deployment."""
 
     def __init__(self, handle: DeploymentHandle) -> None:
         self._handle = handle
 
     async def embed(self, waveform: np.ndarray) -> StylePair:
-        """See `serving.personalizer.Personalizer`."""
+        """See `Embedder`."""
         try:
             return await self._handle.embed.remote(waveform)
         except Exception as error:
@@ -71,7 +77,7 @@ class TalkerReplica:
         self.core = make_core(
             ServingArguments(**arguments),
             metrics=RayMetrics(deployment="Talker"),
-            personalizer=RemotePersonalizer(personalizer),
+            embedder=RemoteEmbedder(personalizer),
         )
         self._edge = A2FEdge(
             self.core,
@@ -127,10 +133,10 @@ class TalkerReplica:
 
 
 # The classes keep names of their own, so that Ray finds them by name in a replica instead of copying them there.
-Personalizer = serve.deployment(name="Personalizer", max_ongoing_requests=64, max_queued_requests=512)(
+PERSONALIZER = serve.deployment(name="Personalizer", max_ongoing_requests=64, max_queued_requests=512)(
     PersonalizerReplica
 )
-Talker = serve.deployment(
+TALKER = serve.deployment(
     name="Talker",
     max_ongoing_requests=512,
     max_queued_requests=512,

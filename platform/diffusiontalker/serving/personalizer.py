@@ -20,11 +20,11 @@ _PROBLEMS = {"evictions": "evicted", "damaged": "damaged", "shared_errors": "sha
 
 
 @runtime_checkable
-class Personalizer(Protocol):
-    """Whoever can be asked for embeddings."""
+class Embedder(Protocol):
+    """Whoever computes embeddings."""
 
     async def embed(self, waveform: np.ndarray) -> StylePair:
-        """Of (samples,) 16 kHz mono, ready-made where they were computed before."""
+        """Of (samples,) 16 kHz mono."""
         ...
 
     async def close(self) -> None:
@@ -32,28 +32,17 @@ class Personalizer(Protocol):
         ...
 
 
-class LocalPersonalizer:
+class BatchedEmbedder:
     """Computes in this process, several recordings together.
 
     Args:
         bundle: whose personalizer.
-        cache: both levels.
-        metrics: where the cache's counters go.
         max_batch_frames: speech frames of one batch, padding included.
         max_waiting_frames: speech frames of all recordings that wait: an hour, 230 MB.
     """
 
-    def __init__(
-        self,
-        bundle: Bundle,
-        cache: StyleCache,
-        *,
-        metrics: Metrics,
-        max_batch_frames: int = 8000,
-        max_waiting_frames: int = 180_000,
-    ) -> None:
-        self._bundle, self._cache, self._metrics = bundle, cache, metrics
-        self._told = dict.fromkeys([*_SOURCES, *_PROBLEMS], 0)
+    def __init__(self, bundle: Bundle, *, max_batch_frames: int = 8000, max_waiting_frames: int = 180_000) -> None:
+        self._bundle = bundle
         self._batcher: MicroBatcher[np.ndarray, StylePair] = MicroBatcher(
             self._compute,
             size_of=lambda waveform: timebase.speech_frames(len(waveform)),
@@ -62,21 +51,43 @@ class LocalPersonalizer:
         )
 
     async def embed(self, waveform: np.ndarray) -> StylePair:
-        """See `Personalizer`."""
+        """See `Embedder`."""
+        return await self._batcher.submit(waveform)
+
+    async def close(self) -> None:
+        """Ends its thread."""
+        await self._batcher.close()
+
+    def _compute(self, waveforms: Sequence[np.ndarray]) -> list[StylePair]:
+        return [StylePair(*pair) for pair in embed_batch(self._bundle, waveforms)]
+
+
+class Personalizer:
+    """Embeddings by content: ready-made where they were computed before, else of an embedder, once.
+
+    Args:
+        embedder: who computes them.
+        cache: what is known already.
+        metrics: where the cache's counters go.
+    """
+
+    def __init__(self, embedder: Embedder, cache: StyleCache, *, metrics: Metrics) -> None:
+        self._embedder, self._cache, self._metrics = embedder, cache, metrics
+        self._told = dict.fromkeys([*_SOURCES, *_PROBLEMS], 0)
+
+    async def embed(self, waveform: np.ndarray) -> StylePair:
+        """Of (samples,) 16 kHz mono."""
         is_short = len(waveform) <= _SHORT_SAMPLES
         key = self._cache.key(waveform) if is_short else await asyncio.to_thread(self._cache.key, waveform)
         try:
-            return await self._cache.get_or_compute(key, lambda: self._batcher.submit(waveform))
+            return await self._cache.get_or_compute(key, lambda: self._embedder.embed(waveform))
         finally:
             self._tell()
 
     async def close(self) -> None:
         """Ends everything."""
         await self._cache.close()
-        await self._batcher.close()
-
-    def _compute(self, waveforms: Sequence[np.ndarray]) -> list[StylePair]:
-        return [StylePair(*pair) for pair in embed_batch(self._bundle, waveforms)]
+        await self._embedder.close()
 
     def _tell(self) -> None:
         """What the cache has counted since the last time."""

@@ -1,26 +1,26 @@
 """The endpoint in one process, without Ray: for tests, small installations, and to compare with."""
 
-from diffusiontalker.inference import Bundle, load_bundle
+import dataclasses
+
+from diffusiontalker.inference import load_bundle
 from diffusiontalker.serving.arguments import ServingArguments
 from diffusiontalker.serving.auth import make_authenticator
 from diffusiontalker.serving.core import Core
 from diffusiontalker.serving.decoding import DecodingConfig, DecodingPool
 from diffusiontalker.serving.engine import Engine
 from diffusiontalker.serving.metrics import Metrics, PrometheusMetrics
-from diffusiontalker.serving.personalizer import LocalPersonalizer, Personalizer
+from diffusiontalker.serving.personalizer import BatchedEmbedder, Embedder, Personalizer
 from diffusiontalker.serving.style_cache import StyleCache
 from diffusiontalker.serving.voice_registry import VoiceRegistry
 
 
-def make_core(
-    arguments: ServingArguments, *, metrics: Metrics | None = None, personalizer: Personalizer | None = None
-) -> Core:
+def make_core(arguments: ServingArguments, *, metrics: Metrics | None = None, embedder: Embedder | None = None) -> Core:
     """Loads the bundle, warms up, and puts the core together.
 
     Args:
         arguments: what the operator set.
         metrics: where numbers go; None: a registry of its own.
-        personalizer: whom to ask for embeddings; None: one in this process.
+        embedder: who computes embeddings, and shares them with other replicas; None: this process does.
 
     Raises:
         BundleError: when the bundle cannot be loaded.
@@ -31,10 +31,13 @@ def make_core(
     bundle = load_bundle(arguments.bundle, device=arguments.device)
     engine = Engine(bundle, arguments.engine, metrics=metrics)
     engine.warm_up()
+    cache = arguments.cache if embedder is None else dataclasses.replace(arguments.cache, shared_url="")
     return Core(
         arguments,
         engine=engine,
-        personalizer=personalizer or make_personalizer(arguments, bundle, metrics=metrics),
+        personalizer=Personalizer(
+            embedder or BatchedEmbedder(bundle), StyleCache(cache, bundle_digest=bundle.digest), metrics=metrics
+        ),
         voices=VoiceRegistry(arguments.voices),
         decoder=DecodingPool(
             DecodingConfig(num_processes=arguments.decode_processes, max_queued=arguments.max_decodes_waiting)
@@ -42,8 +45,3 @@ def make_core(
         keys=keys,
         metrics=metrics,
     )
-
-
-def make_personalizer(arguments: ServingArguments, bundle: Bundle, *, metrics: Metrics) -> LocalPersonalizer:
-    """One that computes in this process, with its cache."""
-    return LocalPersonalizer(bundle, StyleCache(arguments.cache, bundle_digest=bundle.digest), metrics=metrics)

@@ -8,10 +8,10 @@ from ray.serve.schema import ServeDeploySchema
 
 from diffusiontalker.serving.app import GRPC_SERVICERS
 from diffusiontalker.serving.arguments import ServingArguments, UserConfig
-from diffusiontalker.serving.deployments import Personalizer, Talker
+from diffusiontalker.serving.deployments import PERSONALIZER, TALKER
 
 CONFIGS = sorted((Path(__file__).parents[3] / "serve_configs").glob("*.yaml"))
-DEPLOYMENTS = {"Talker": Talker, "Personalizer": Personalizer}
+DEPLOYMENTS = {deployment.name for deployment in (TALKER, PERSONALIZER)}
 
 
 def unknown_keys(given, parsed, path=""):
@@ -36,7 +36,7 @@ def test_every_key_is_one_that_ray_serve_and_we_know(path):
     (application,) = plain["applications"]
     assert application["import_path"] == "diffusiontalker.serving.app:build_app"
     arguments = ServingArguments.model_validate(application["args"])
-    assert {one["name"] for one in application["deployments"]} == set(DEPLOYMENTS)
+    assert {one["name"] for one in application["deployments"]} == DEPLOYMENTS
     for deployment in application["deployments"]:
         if deployment["name"] == "Talker":
             UserConfig.model_validate(deployment.get("user_config", {})).over(arguments)
