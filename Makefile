@@ -17,8 +17,8 @@ help:
 	@echo "make clean   remove caches (runs/ and .venv/ stay)"
 
 demo: $(RUNTIME)
-	$(BIN)/python jobs/train_teacher.py --config jobs/configs/demo.yaml $(if $(wildcard runs/demo),--resume)
-	$(BIN)/python jobs/distill_student.py --config jobs/configs/demo_student.yaml $(if $(wildcard runs/demo_student),--resume)
+	$(BIN)/python jobs/train_teacher.py --config jobs/configs/demo.yaml --resume-if-exists
+	$(BIN)/python jobs/distill_student.py --config jobs/configs/demo_student.yaml --resume-if-exists
 
 test: lint
 	$(UNIT) $(ARGS)

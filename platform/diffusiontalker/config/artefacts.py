@@ -4,12 +4,15 @@ Local paths only; object stores have their own atomicity and are handled where t
 """
 
 import contextlib
+import errno
 import hashlib
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class ArtefactError(ValueError):
@@ -35,7 +38,7 @@ def publish_file(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
     The temporary name keeps the suffix, so writers that choose a format by suffix work.
 
     Raises:
-        ArtefactError: when `path` exists (unless `overwrite`) or its folder cannot be written.
+        ArtefactError: when `path` exists (unless `overwrite`), its folder cannot be written, or the disk is full.
     """
     if not overwrite:
         require_new(path)
@@ -46,10 +49,11 @@ def publish_file(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
     os.close(handle)
     temporary = Path(name)
     try:
-        yield temporary
-        _sync(temporary)
-        temporary.chmod(0o644)
-        temporary.replace(path)
+        with _full_disk_told(path):
+            yield temporary
+            _sync(temporary)
+            temporary.chmod(0o644)
+            temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -59,7 +63,7 @@ def publish_directory(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
     """Yields a temporary directory beside `path` that takes its place when the block succeeds.
 
     Raises:
-        ArtefactError: when `path` exists (unless `overwrite`) or its parent cannot be written.
+        ArtefactError: when `path` exists (unless `overwrite`), its parent cannot be written, or the disk is full.
     """
     if not overwrite:
         require_new(path)
@@ -67,10 +71,11 @@ def publish_directory(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
         temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
     try:
         temporary.chmod(0o755)
-        yield temporary
-        for entry in temporary.rglob("*"):
-            if entry.is_file():
-                _sync(entry)
+        with _full_disk_told(path):
+            yield temporary
+            for entry in temporary.rglob("*"):
+                if entry.is_file():
+                    _sync(entry)
         previous = temporary.with_name(temporary.name + ".previous")
         if path.exists():
             path.replace(previous)
@@ -94,6 +99,18 @@ def sha256_of(path: Path) -> str:
 def _sync(path: Path) -> None:
     with path.open("rb+") as stream:
         os.fsync(stream.fileno())
+
+
+@contextlib.contextmanager
+def _full_disk_told(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _NO_SPACE:
+            raise
+        raise ArtefactError(
+            f"{path} cannot be written: {error.strerror}; free some space there, nothing else was changed"
+        ) from None
 
 
 @contextlib.contextmanager

@@ -19,8 +19,9 @@ from diffusiontalker.audio.waveform import CLIP_LIMITS, AudioError, read_wavefor
 from diffusiontalker.config import ConfigError, from_plain
 from diffusiontalker.data.clip import Clip, CorpusError, suggestion
 from diffusiontalker.data.digest import clip_digest, corpus_digest
-from diffusiontalker.data.storage import file_names, joined, open_filesystem
+from diffusiontalker.data.storage import file_names, open_filesystem
 from diffusiontalker.face.motion import MotionClip, MotionError
+from diffusiontalker.storage import joined
 
 INDEX_NAME = "corpus.json"
 FORMAT = "diffusiontalker-corpus"

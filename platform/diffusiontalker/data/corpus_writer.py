@@ -22,8 +22,9 @@ from diffusiontalker.config import ArtefactError, publish_directory
 from diffusiontalker.data.clip import SPLITS, Clip, CorpusError
 from diffusiontalker.data.corpus import FORMAT, INDEX_NAME, VERSION, CorpusInfo, ShardInfo
 from diffusiontalker.data.digest import clip_digest, corpus_digest
-from diffusiontalker.data.storage import file_names, joined, new_file, open_filesystem
+from diffusiontalker.data.storage import file_names, new_file, open_filesystem
 from diffusiontalker.face.arkit import CHANNELS
+from diffusiontalker.storage import joined
 
 _SHARD_BYTES = 32 * 1024 * 1024
 

@@ -11,6 +11,7 @@ from diffusiontalker.face.head import builtin_rig
 from diffusiontalker.face.rig import Rig, RigError
 from diffusiontalker.face.rig_gltf import read_glb
 from diffusiontalker.face.rig_parts import RawRig
+from diffusiontalker.storage import StorageError, local_copy
 
 _METRES = {"m": 1.0, "cm": 0.01, "mm": 0.001}
 _SMALLEST_FACE_M, _LARGEST_FACE_M = 0.05, 0.5
@@ -20,10 +21,11 @@ def load_rig(path: Path | str | None, *, units: str = "auto") -> Rig:
     """Reads a rig and brings it to metres.
 
     Args:
-        path: None or empty for the built-in head; otherwise a `.npz` (arrays `neutral` (vertices, 3), `triangles`,
-            `names`, `deltas` (shapes, vertices, 3); optional `lip_vertices`, `upper_face_vertices`), a folder with
-            `neutral.obj` and one `<shape>.obj` each, or a `.glb` whose mesh names its morph targets in
-            `extras.targetNames`. Y up, Z out of the face. Shapes whose name is no ARKit name are left out.
+        path: None or empty for the built-in head; otherwise the path or URL of a `.npz` (arrays `neutral`
+            (vertices, 3), `triangles`, `names`, `deltas` (shapes, vertices, 3); optional `lip_vertices`,
+            `upper_face_vertices`), a folder with `neutral.obj` and one `<shape>.obj` each, or a `.glb` whose mesh
+            names its morph targets in `extras.targetNames`. Y up, Z out of the face. Shapes whose name is no ARKit
+            name are left out.
         units: of the file: `m`, `cm`, `mm`, or `auto`, which judges by the size of the part that the shapes move.
 
     Raises:
@@ -31,7 +33,14 @@ def load_rig(path: Path | str | None, *, units: str = "auto") -> Rig:
     """
     if not path:
         return builtin_rig()
-    path = Path(path)
+    try:
+        with local_copy(path) as local:
+            return _read(local, units=units)
+    except StorageError as error:
+        raise RigError(f"no rig: {error}") from None
+
+
+def _read(path: Path, *, units: str) -> Rig:
     if units != "auto" and units not in _METRES:
         raise RigError(f"{path}: unknown units '{units}', expected auto, {', '.join(_METRES)}")
     if path.is_dir():

@@ -21,13 +21,13 @@ import safetensors
 import safetensors.torch
 import torch
 
-from diffusiontalker.config import ConfigError, from_plain, publish_directory, sha256_of, to_plain
+from diffusiontalker.config import ConfigError, from_plain, sha256_of, to_plain
 from diffusiontalker.inference.model_card import render_card
 from diffusiontalker.models import Talker, TalkerConfig
+from diffusiontalker.storage import MANIFEST_NAME, StorageError, is_url, local_copy, new_folder
 
 FORMAT = "diffusiontalker-bundle"
 VERSION = 1
-MANIFEST_NAME = "manifest.json"
 
 Precision = Literal["float32", "float16"]
 
@@ -136,8 +136,8 @@ class Bundle:
         return sum(parameter.numel() for parameter in self.talker.parameters())
 
 
-def save_bundle(bundle: Bundle, path: Path, *, overwrite: bool = False) -> None:
-    """Writes a bundle folder; it appears under its name only when it is whole.
+def save_bundle(bundle: Bundle, path: Path | str, *, overwrite: bool = False) -> None:
+    """Writes a bundle folder at a path or URL; nobody can load it before it is whole.
 
     Raises:
         ArtefactError: when `path` exists (unless `overwrite`) or cannot be written.
@@ -153,14 +153,14 @@ def save_bundle(bundle: Bundle, path: Path, *, overwrite: bool = False) -> None:
         name: {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
         for name, content in contents.items()
     }
-    with publish_directory(path, overwrite=overwrite) as folder:
+    with new_folder(path, overwrite=overwrite) as folder:
         for name, content in contents.items():
             (folder / name).write_bytes(content)
         (folder / MANIFEST_NAME).write_bytes(_json({"format": FORMAT, "version": VERSION, "files": files}))
 
 
 def load_bundle(path: Path | str, *, device: torch.device | str = "cpu") -> Bundle:
-    """Reads a bundle folder after checking every file against the manifest.
+    """Reads the bundle at a path or URL after checking every file against the manifest.
 
     The global random state is left as it was; parameters do not require gradients.
 
@@ -168,7 +168,19 @@ def load_bundle(path: Path | str, *, device: torch.device | str = "cpu") -> Bund
         BundleError: when there is no bundle, a file is missing or damaged, the contents do not fit together, or the
             device cannot be used.
     """
-    path = Path(path)
+    if not is_url(path):
+        return _load(Path(path), device=device)
+    try:
+        with local_copy(path, is_guarded=True) as folder:
+            try:
+                return _load(folder, device=device)
+            except BundleError as error:
+                raise BundleError(str(error).replace(str(folder), str(path))) from None
+    except StorageError as error:
+        raise BundleError(f"no bundle: {error}") from None
+
+
+def _load(path: Path, *, device: torch.device | str) -> Bundle:
     entries = _verified_files(path)
     config = _read_config(path)
     with torch.random.fork_rng(devices=[]):

@@ -12,7 +12,7 @@ from diffusiontalker.orchestration.main_job import MainJobConfig, run_main_job
 from diffusiontalker.orchestration.run_folder import RunFolder
 from diffusiontalker.orchestration.search_job import run_search_job
 from diffusiontalker.orchestration.search_plan import SearchJobConfig
-from diffusiontalker.orchestration.train import OrchestrationConfig, train_on_ray
+from diffusiontalker.orchestration.train import OrchestrationConfig, TrainingError, train_on_ray
 
 __all__ = [
     "ChainConfig",
@@ -24,6 +24,7 @@ __all__ = [
     "OrchestrationConfig",
     "RunFolder",
     "SearchJobConfig",
+    "TrainingError",
     "absolute_uri",
     "chain_stages",
     "distill",

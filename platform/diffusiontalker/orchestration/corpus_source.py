@@ -45,7 +45,7 @@ class CorpusSourceConfig:
             raise ValueError("folder is empty, source 'folder' needs the folder that holds manifest.csv")
 
 
-def open_corpus(config: CorpusSourceConfig, *, default_uri: Path, resume: bool) -> Corpus:
+def open_corpus(config: CorpusSourceConfig, *, default_uri: Path | str, resume: bool) -> Corpus:
     """Makes the corpus, or opens it where it is already finished and may be used.
 
     Args:

@@ -6,6 +6,7 @@ read, an unfinished one continues from its newest checkpoint.
 
 import dataclasses
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
 from diffusiontalker.config import ConfigError
@@ -96,9 +97,10 @@ def distill(
     chain: ChainConfig,
     corpus: Corpus,
     *,
-    teacher_path: Path,
+    teacher_path: str,
     talker: TalkerConfig,
     out: Path,
+    published: Callable[[Path], str] = str,
     run_name: str,
     storage_uri: str | Path,
     precision: Precision = "float32",
@@ -111,9 +113,10 @@ def distill(
             stage is filled in here.
         chain: length of the stages.
         corpus: sound to learn from; its motion is where the noise starts.
-        teacher_path: bundle; halving begins at its own number of diffusion steps.
+        teacher_path: bundle, where all workers find it; halving begins at its own number of diffusion steps.
         talker: network of the student.
         out: gets one bundle per stage, `metrics.jsonl` and `tensorboard/` over the whole chain.
+        published: called with every bundle below `out`; gives the path or URL where all workers find it.
         run_name: begins the names of the stages' trainings below `storage_uri`.
         storage_uri: where checkpoints go.
         precision: how the students' weights are stored.
@@ -145,7 +148,7 @@ def distill(
                 talker=talker,
                 objective=dataclasses.replace(
                     objective,
-                    teacher=str(current),
+                    teacher=current,
                     teacher_digest=load_bundle(current).digest,
                     student_steps=stage.student_steps,
                 ),
@@ -168,12 +171,12 @@ def distill(
             sampling = dataclasses.replace(teacher.sampling, num_steps=num_steps)
             save_bundle(Bundle(talker=student, sampling=sampling, card=card, precision=precision), path)
         before += stage.training_steps
-        start_from = str(path)
-        current = path if stage.student_steps else current
+        start_from = published(path)
+        current = start_from if stage.student_steps else current
     return {stage.student_steps: out / stage.name for stage in stages if stage.student_steps}
 
 
-def require_unguided(teacher: Bundle, *, where: Path) -> None:
+def require_unguided(teacher: Bundle, *, where: str) -> None:
     """Refuses a teacher that is sampled with classifier-free guidance.
 
     Raises:

@@ -8,7 +8,7 @@ Each stage leaves an artefact in the run folder; a resumed run skips what is the
 import dataclasses
 import json
 import logging
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from diffusiontalker.config import ConfigError, expanded_path
@@ -17,7 +17,7 @@ from diffusiontalker.evaluation import ComparisonConfig, compare
 from diffusiontalker.face import Rig, load_rig
 from diffusiontalker.inference import Bundle, load_bundle, save_bundle
 from diffusiontalker.orchestration.cards import measured, training_card
-from diffusiontalker.orchestration.cluster import ray_cluster
+from diffusiontalker.orchestration.cluster import absolute_uri, ray_cluster
 from diffusiontalker.orchestration.corpus_source import open_corpus, require_measurable
 from diffusiontalker.orchestration.distill import chain_stages, distill, require_made_from
 from diffusiontalker.orchestration.distill_plan import (
@@ -30,7 +30,7 @@ from diffusiontalker.orchestration.distill_plan import (
     planned_networks,
 )
 from diffusiontalker.orchestration.evaluate_job import changes_since, comparison_text
-from diffusiontalker.orchestration.hello import say_hello, shown
+from diffusiontalker.orchestration.hello import say_hello
 from diffusiontalker.orchestration.progress import Span
 from diffusiontalker.orchestration.run_folder import RunFolder
 from diffusiontalker.orchestration.train import train_on_ray
@@ -39,13 +39,14 @@ from diffusiontalker.training import require_fitting, student_of
 logger = logging.getLogger(__name__)
 
 
-def run_distill_job(config: DistillJobConfig, *, out: Path | None = None, resume: bool = False) -> str:
+def run_distill_job(config: DistillJobConfig, *, out: Path | str | None = None, resume: bool | None = False) -> str:
     """Runs the whole job and returns what to tell the user: tables, checks, and the paths of what was made.
 
     Args:
         config: the run.
-        out: run folder; `runs/<name>` when None.
-        resume: continue the run that stands there; without it, anything that stands there is an error.
+        out: run folder, a path or URL; `runs/<name>` when None.
+        resume: continue the run that stands there; without it, anything that stands there is an error. None: continue
+            it if there is one.
 
     Raises:
         ArtefactError: when the run folder exists (without `resume`), does not (with it), or cannot be written.
@@ -54,7 +55,7 @@ def run_distill_job(config: DistillJobConfig, *, out: Path | None = None, resume
         CorpusError: when the corpus cannot be opened.
     """
     rig = load_rig(expanded_path(config.rig, field="rig"))
-    teacher_path = Path(expanded_path(config.teacher, field="teacher")).resolve()
+    teacher_path = absolute_uri(expanded_path(config.teacher, field="teacher"))
     teacher = load_bundle(teacher_path)
     stages = chain_stages(
         config.chain,
@@ -72,9 +73,15 @@ def run_distill_job(config: DistillJobConfig, *, out: Path | None = None, resume
         student_of(teacher.talker, plan.talker)
     names = dict.fromkeys([TEACHER, *(plan.name for plan in plans), *_last_student(config, students)])
     _with_parts(config, names).resolved(list(names))
-    folder = (RunFolder.reopen if resume else RunFolder.create)(out or Path("runs") / config.name, config)
+    with RunFolder.opened(out or Path("runs") / config.name, config, resume=resume) as folder:
+        return _run(config, folder, plans, teacher=teacher, teacher_path=teacher_path, rig=rig)
+
+
+def _run(
+    config: DistillJobConfig, folder: RunFolder, plans: Sequence[Plan], *, teacher: Bundle, teacher_path: str, rig: Rig
+) -> str:
     try:
-        corpus = open_corpus(config.corpus, default_uri=folder.corpus, resume=resume)
+        corpus = open_corpus(config.corpus, default_uri=folder.corpus, resume=folder.is_resumed)
         require_fitting(corpus, teacher.talker)
         for uri in config.training.extra_corpora:
             require_fitting(Corpus.open(uri), teacher.talker)
@@ -97,13 +104,15 @@ def run_distill_job(config: DistillJobConfig, *, out: Path | None = None, resume
 
 
 def _trained(
-    plan: Plan, config: DistillJobConfig, corpus: Corpus, folder: RunFolder, *, teacher: Bundle, teacher_path: Path
+    plan: Plan, config: DistillJobConfig, corpus: Corpus, folder: RunFolder, *, teacher: Bundle, teacher_path: str
 ) -> list[tuple[str, Path]]:
     """Names in the comparison and bundles: of a student also the one of the fewest steps."""
     out = folder.network(plan.run_name)
     storage = config.orchestration.storage_uri or folder.training
     if plan.chain is None:
-        return [(plan.name, _train_directly(plan, config, corpus, out=out, storage=storage, teacher=teacher))]
+        path = _train_directly(plan, config, corpus, out=out, storage=storage, teacher=teacher)
+        folder.published(path)
+        return [(plan.name, path)]
     students = distill(
         plan.training,
         plan.chain,
@@ -111,6 +120,7 @@ def _trained(
         teacher_path=teacher_path,
         talker=plan.talker,
         out=out,
+        published=folder.published,
         run_name=f"{config.name}-{plan.run_name}",
         storage_uri=storage,
         precision=config.precision,
@@ -135,7 +145,7 @@ def _with_parts(config: DistillJobConfig, names: Collection[str]) -> ComparisonC
 
 
 def _train_directly(
-    plan: Plan, config: DistillJobConfig, corpus: Corpus, *, out: Path, storage: str | Path, teacher: Bundle
+    plan: Plan, config: DistillJobConfig, corpus: Corpus, *, out: Path, storage: str, teacher: Bundle
 ) -> Path:
     path = out / "bundle"
     if path.exists():
@@ -200,4 +210,4 @@ def _paths(folder: RunFolder) -> str:
         "its face": folder.hello("glb"),
         "its curves": folder.hello("csv"),
     }
-    return "\n".join(f"{name:12} {shown(path)}" for name, path in made.items())
+    return "\n".join(f"{name:12} {folder.shown(path)}" for name, path in made.items())

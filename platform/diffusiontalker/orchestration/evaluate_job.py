@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from diffusiontalker.config import ConfigError, expanded_path, require_new, to_plain
+from diffusiontalker.config import ArtefactError, ConfigError, expanded_path, to_plain
 from diffusiontalker.data import Corpus
 from diffusiontalker.evaluation import (
     ComparisonConfig,
@@ -22,6 +22,7 @@ from diffusiontalker.evaluation import (
 )
 from diffusiontalker.face import Rig, load_rig
 from diffusiontalker.inference import Bundle, load_bundle
+from diffusiontalker.storage import WorkingCopy
 
 logger = logging.getLogger(__name__)
 
@@ -59,13 +60,14 @@ class EvaluateJobConfig:
                 raise ValueError(f"bundles holds '{bundle}', expected NAME=PATH such as student=runs/student/bundle")
 
 
-def run_evaluate_job(config: EvaluateJobConfig, *, out: Path | None = None, resume: bool = False) -> str:
+def run_evaluate_job(config: EvaluateJobConfig, *, out: Path | str | None = None, resume: bool | None = False) -> str:
     """Compares the bundles and returns what to tell the user: both tables, the checks, and where the report lies.
 
     Args:
         config: the comparison.
-        out: report folder; `runs/<name>` when None.
-        resume: show the report that stands there, if one does, provided that nothing it is about has changed.
+        out: report folder, a path or URL; `runs/<name>` when None.
+        resume: show the report that stands there, if one does, provided that nothing it is about has changed; None is
+            the same.
 
     Raises:
         ArtefactError: when the folder exists (without `resume`) or cannot be written.
@@ -78,14 +80,21 @@ def run_evaluate_job(config: EvaluateJobConfig, *, out: Path | None = None, resu
     if not config.corpus_uri or not config.bundles:
         missing = "bundles" if config.corpus_uri else "corpus_uri"
         raise ConfigError(f"{missing} is empty; say what to compare: --corpus-uri CORPUS --bundles NAME=PATH NAME=PATH")
-    root = out or Path("runs") / config.name
-    source = root / "report.json"
-    if not resume:
-        require_new(root, remedy="show that report with --resume, or give this one another folder with --out")
+    with WorkingCopy.opened(out or Path("runs") / config.name) as copy:
+        if resume is False and not copy.is_empty():
+            raise ArtefactError(
+                f"{copy.uri} already exists and nothing is overwritten; show that report with --resume, or give this "
+                "one another folder with --out"
+            )
+        return _compared(config, copy)
+
+
+def _compared(config: EvaluateJobConfig, copy: WorkingCopy) -> str:
+    source = copy.folder / "report.json"
     rig = load_rig(expanded_path(config.rig, field="rig"))
     corpus = Corpus.open(expanded_path(config.corpus_uri, field="corpus_uri"))
     bundles = load_named_bundles(config.bundles)
-    if resume and source.is_file():
+    if source.is_file():
         content = json.loads(source.read_text(encoding="utf-8"))
         differs = changes_since(
             content, corpus=corpus, bundles=bundles, rig=rig, comparison=config.comparison, evaluation=config.evaluation
@@ -98,9 +107,10 @@ def run_evaluate_job(config: EvaluateJobConfig, *, out: Path | None = None, resu
     else:
         logger.info("comparing %s on %s", ", ".join(bundles), corpus.uri)
         content = compare(
-            corpus, bundles, rig=rig, out=root, comparison=config.comparison, evaluation=config.evaluation
+            corpus, bundles, rig=rig, out=copy.folder, comparison=config.comparison, evaluation=config.evaluation
         ).content
-    return f"{comparison_text(content)}\n\nreport       {root / 'report.html'}\nfigures      {source}"
+    where = copy.address(copy.folder)
+    return f"{comparison_text(content)}\n\nreport       {where}/report.html\nfigures      {where}/report.json"
 
 
 def load_named_bundles(specifications: Sequence[str]) -> dict[str, list[Bundle]]:

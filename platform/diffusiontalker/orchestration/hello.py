@@ -1,7 +1,6 @@
 """The sentence that a finished talker animates: proof that can be heard and seen."""
 
 import dataclasses
-from pathlib import Path
 
 from diffusiontalker.audio.waveform import write_wav
 from diffusiontalker.data import EMOTIONS, SPEAKER_NAMES, speak
@@ -37,8 +36,3 @@ def say_hello(config: HelloConfig, bundle: Bundle, folder: RunFolder, *, rig: Ri
     motion = animate(bundle, spoken.waveform)
     write_motion(motion, folder.hello("csv"), overwrite=True)
     write_motion(motion, folder.hello("glb"), rig=rig, audio_path=folder.hello("wav"), overwrite=True)
-
-
-def shown(path: Path) -> Path:
-    """A path as people want to read it: relative to where they are."""
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

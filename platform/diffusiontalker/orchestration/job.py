@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from diffusiontalker.config import load_config
+from diffusiontalker.orchestration.train import TrainingError
 
 logger = logging.getLogger(__name__)
 
@@ -25,7 +26,8 @@ def run_job(
 
     Args:
         config_class: dataclass of the job's configuration.
-        work: called with the configuration and `out=`, `resume=`; returns text for people.
+        work: called with the configuration and `out=`, `resume=` (True, False, or None: if there is something to
+            resume); returns text for people.
         arguments: the command line without the program's name.
         description: help text; the job's docstring.
     """
@@ -38,8 +40,12 @@ def run_job(
         allow_abbrev=False,
     )
     parser.add_argument("--config", type=Path, metavar="FILE", help="YAML file; flags such as --training.seed 3 win")
-    parser.add_argument("--out", type=Path, metavar="FOLDER", help="run folder (default: runs/<name>)")
-    parser.add_argument("--resume", action="store_true", help="continue the run that stands in the run folder")
+    parser.add_argument("--out", metavar="FOLDER", help="run folder, a path or s3://... (default: runs/<name>)")
+    again = parser.add_mutually_exclusive_group()
+    again.add_argument("--resume", action="store_true", help="continue the run that stands in the run folder")
+    again.add_argument(
+        "--resume-if-exists", action="store_true", help="continue it, or start it: for jobs that are started again"
+    )
     parser.add_argument("-h", "--help", action="store_true", help="show this, then every key of the configuration")
     options, overrides = parser.parse_known_args(arguments)
     if options.help:
@@ -47,11 +53,14 @@ def run_job(
         overrides = ["--help"]
     try:
         config = load_config(config_class, path=options.config, overrides=overrides, program=parser.prog)
-        text = work(config, out=options.out, resume=options.resume)
+        text = work(config, out=options.out, resume=None if options.resume_if_exists else options.resume)
     except SystemExit as request:  # help, or a flag that cannot be used; the text is printed already
         return request.code if isinstance(request.code, int) else DONE
     except KeyboardInterrupt:
         logger.error("interrupted; continue with --resume")
+        return FAILED
+    except TrainingError as error:
+        logger.error("failed: %s", error)
         return FAILED
     except ValueError as error:
         if not _is_input_error(error):

@@ -14,12 +14,12 @@ from typing import Any
 from diffusiontalker.config import expanded_path
 from diffusiontalker.data import Corpus
 from diffusiontalker.evaluation import EvaluationConfig, evaluate, results_table, standard_systems
-from diffusiontalker.face import load_rig
+from diffusiontalker.face import Rig, load_rig
 from diffusiontalker.inference import Bundle, SamplingConfig, load_bundle, save_bundle
 from diffusiontalker.orchestration.cards import measured, training_card
 from diffusiontalker.orchestration.cluster import ray_cluster
 from diffusiontalker.orchestration.corpus_source import CorpusSourceConfig, open_corpus, require_measurable
-from diffusiontalker.orchestration.hello import HelloConfig, say_hello, shown
+from diffusiontalker.orchestration.hello import HelloConfig, say_hello
 from diffusiontalker.orchestration.run_folder import RunFolder
 from diffusiontalker.orchestration.train import OrchestrationConfig, train_on_ray
 from diffusiontalker.training import TeacherObjectiveConfig, TrainingConfig
@@ -60,20 +60,17 @@ class MainJobConfig:
             )
         if self.regression_steps < 0:
             raise ValueError(f"regression_steps is {self.regression_steps}, expected 0 (none) or more")
-        if self.training.batch_size % self.orchestration.num_workers:
-            raise ValueError(
-                f"training.batch_size {self.training.batch_size} does not divide by orchestration.num_workers "
-                f"{self.orchestration.num_workers}; choose a multiple"
-            )
+        self.orchestration.require_divisible(self.training.batch_size)
 
 
-def run_main_job(config: MainJobConfig, *, out: Path | None = None, resume: bool = False) -> str:
+def run_main_job(config: MainJobConfig, *, out: Path | str | None = None, resume: bool | None = False) -> str:
     """Runs all stages and returns what to tell the user: a results table and the paths of what was made.
 
     Args:
         config: the run.
-        out: run folder; `runs/<name>` when None.
-        resume: continue the run that stands there; without it, anything that stands there is an error.
+        out: run folder, a path or URL; `runs/<name>` when None.
+        resume: continue the run that stands there; without it, anything that stands there is an error. None: continue
+            it if there is one.
 
     Raises:
         ArtefactError: when the run folder exists (without `resume`), does not (with it), or cannot be written.
@@ -81,11 +78,14 @@ def run_main_job(config: MainJobConfig, *, out: Path | None = None, resume: bool
         CorpusError: when the corpus cannot be made or opened; a new run folder is then removed again.
     """
     rig = load_rig(expanded_path(config.rig, field="rig"))
-    root = out or Path("runs") / config.name
-    folder = (RunFolder.reopen if resume else RunFolder.create)(root, config)
+    with RunFolder.opened(out or Path("runs") / config.name, config, resume=resume) as folder:
+        return _run(config, folder, rig=rig)
+
+
+def _run(config: MainJobConfig, folder: RunFolder, *, rig: Rig) -> str:
     logger.info("stage 1 of 5, corpus")
     try:
-        corpus = open_corpus(config.corpus, default_uri=folder.corpus, resume=resume)
+        corpus = open_corpus(config.corpus, default_uri=folder.corpus, resume=folder.is_resumed)
         require_measurable(corpus, headline_speaker=config.evaluation.headline_speaker)
     except ValueError:
         folder.discard_if_nothing_was_made()
@@ -132,11 +132,12 @@ def _trained_bundle(config: MainJobConfig, corpus: Corpus, folder: RunFolder, *,
         )
         card = training_card(config.training, corpus, name=config.name)
         save_bundle(Bundle(talker=talker, sampling=config.sampling, card=card), path)
+        folder.published(path)
     return load_bundle(path)
 
 
 def _measured(
-    config: MainJobConfig, corpus: Corpus, bundles: dict[str, Bundle], folder: RunFolder, *, rig: Any
+    config: MainJobConfig, corpus: Corpus, bundles: dict[str, Bundle], folder: RunFolder, *, rig: Rig
 ) -> dict[str, Any]:
     """Evaluates, writes the figures into the bundle's card, and puts the report at the top of the run folder."""
     if folder.report.exists():
@@ -169,4 +170,4 @@ def _paths(folder: RunFolder) -> str:
         "its curves": folder.hello("csv"),
         "training log": folder.metrics,
     }
-    return "\n".join(f"{name:12} {shown(path)}" for name, path in made.items())
+    return "\n".join(f"{name:12} {folder.shown(path)}" for name, path in made.items())

@@ -1,13 +1,16 @@
-"""The folder of one run: where each artefact lies, and who may write into it.
+"""The folder of one run, at a path or URL: where each artefact lies, and who may write into it.
 
 Every artefact appears under its name only when it is whole, so "is it there" is the same as "is its stage done":
-a resumed run needs no other record.
+a resumed run needs no other record. At a URL the driver works in a local copy and publishes what it made; what all
+nodes write (corpus, checkpoints, trials) goes there directly.
 """
 
+import contextlib
 import dataclasses
 import filecmp
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +26,7 @@ from diffusiontalker.config import (
     to_plain,
     write_yaml,
 )
+from diffusiontalker.storage import WorkingCopy
 
 _MAY_CHANGE = (
     *("orchestration", "evaluation", "comparison", "hello"),
@@ -36,7 +40,11 @@ class RunFolder:
     """The named places of one run."""
 
     root: Path
-    """The folder itself, absolute."""
+    """The folder itself, or the local copy of what is at the URL; absolute."""
+    copy: WorkingCopy
+    """Connects both."""
+    is_resumed: bool = False
+    """Whether an earlier start may have left something here."""
 
     @property
     def config(self) -> Path:
@@ -49,14 +57,19 @@ class RunFolder:
         return self.root / "provenance.json"
 
     @property
-    def corpus(self) -> Path:
-        """The corpus, when the run makes it and the configuration names no other place."""
-        return self.root / "corpus"
+    def corpus(self) -> str:
+        """The corpus, when the run makes it and the configuration names no other place; path or URL."""
+        return self.copy.address(self.root / "corpus")
 
     @property
-    def training(self) -> Path:
-        """Storage of Ray Train unless the configuration names another: checkpoints by run name."""
-        return self.root / "train"
+    def training(self) -> str:
+        """Storage of Ray Train unless the configuration names another: checkpoints by run name; path or URL."""
+        return self.copy.address(self.root / "train")
+
+    @property
+    def trials(self) -> str:
+        """Storage of Ray Tune; path or URL."""
+        return self.copy.address(self.root / "tune")
 
     @property
     def bundle(self) -> Path:
@@ -120,48 +133,67 @@ class RunFolder:
             with publish_file(path, overwrite=True) as temporary:
                 shutil.copyfile(made, temporary)
 
-    @classmethod
-    def create(cls, root: Path, config: Any) -> "RunFolder":
-        """A new run: writes the configuration and the provenance before anything else happens.
+    def shown(self, path: Path) -> str:
+        """Where people find one of the artefacts: a path relative to here, or a URL."""
+        return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else self.copy.address(path)
+
+    def published(self, path: Path) -> str:
+        """Makes everything made so far visible to other machines, and gives the path or URL of one artefact.
 
         Raises:
-            ArtefactError: when something already stands at `root`, or it cannot be written.
+            ArtefactError: when it cannot be written.
         """
-        folder = cls(root=root.expanduser().resolve())
-        if folder.root.exists() and (not folder.root.is_dir() or any(folder.root.iterdir())):
-            raise ArtefactError(
-                f"{root} already exists and nothing is overwritten; continue that run with --resume, "
-                "or give this one another folder with --out"
-            )
-        with publish_file(folder.provenance) as temporary:
-            temporary.write_text(json.dumps(run_provenance(), indent=2) + "\n", encoding="utf-8")
-        write_yaml(config, folder.config)
-        return folder
+        self.copy.push()
+        return self.copy.address(path)
 
     @classmethod
-    def reopen(cls, root: Path, config: Any) -> "RunFolder":
-        """The folder of an earlier start of the same run.
+    @contextlib.contextmanager
+    def opened(cls, uri: Path | str, config: Any, *, resume: bool | None) -> Iterator["RunFolder"]:
+        """The folder of a run for the length of the block; at its end everything is published, whatever happened.
 
-        Where to compute, what to show and which networks to add may differ; the rest must be as it was.
+        Args:
+            uri: path or URL.
+            config: the run's; a new run writes it, and its provenance, before anything else happens. When a run goes
+                on, where to compute, what to show and which networks to add may differ; the rest must be as it was.
+            resume: whether to go on with the run that is there; None: if there is one.
 
         Raises:
-            ArtefactError: when no run stands at `root`.
+            ArtefactError: when something is there already (without `resume`), no run is there (with it), or nothing
+                can be written there.
             ConfigError: when the run was started with another configuration; names what differs.
         """
-        folder = cls(root=root.expanduser().resolve())
-        if not folder.config.is_file():
-            raise ArtefactError(f"{root} holds no run to resume (no config.yaml); start it without --resume")
-        stored, now = to_plain(load_config(type(config), path=folder.config)), to_plain(config)
+        with WorkingCopy.opened(uri) as copy:
+            folder = cls(root=copy.folder, copy=copy)
+            if resume is None:
+                resume = folder.config.is_file()
+            folder = dataclasses.replace(folder, is_resumed=resume)
+            (folder._reopen if resume else folder._create)(config)
+            copy.push()
+            yield folder
+
+    def _create(self, config: Any) -> None:
+        if not self.copy.is_empty():
+            raise ArtefactError(
+                f"{self.copy.uri} already exists and nothing is overwritten; continue that run with --resume, "
+                "or give this one another folder with --out"
+            )
+        with publish_file(self.provenance) as temporary:
+            temporary.write_text(json.dumps(run_provenance(), indent=2) + "\n", encoding="utf-8")
+        write_yaml(config, self.config)
+
+    def _reopen(self, config: Any) -> None:
+        if not self.config.is_file():
+            raise ArtefactError(f"{self.copy.uri} holds no run to resume (no config.yaml); start it without --resume")
+        stored, now = to_plain(load_config(type(config), path=self.config)), to_plain(config)
         before = stored | {part: now[part] for part in _MAY_CHANGE if part in now}
         if config_digest(from_plain(type(config), before)) != config_digest(config):
             changes = "; ".join(_differences(before, now))
             raise ConfigError(
-                f"{folder.config}: this run was started with another configuration ({changes}); "
+                f"{self.shown(self.config)}: this run was started with another configuration ({changes}); "
                 "resume with the same one, or start a new run with --out"
             )
         if stored != now:
-            write_yaml(config, folder.config)
-        return folder
+            write_yaml(config, self.config)
 
     def discard_if_nothing_was_made(self) -> None:
         """Removes a run that ended before its first artefact, so that it can be started again under its name."""

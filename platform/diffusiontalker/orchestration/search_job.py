@@ -27,7 +27,6 @@ from diffusiontalker.orchestration.cluster import absolute_uri, environment, ray
 from diffusiontalker.orchestration.corpus_source import CorpusSourceConfig, open_corpus
 from diffusiontalker.orchestration.distill import chain_stages, require_unguided
 from diffusiontalker.orchestration.distill_plan import DistillJobConfig
-from diffusiontalker.orchestration.hello import shown
 from diffusiontalker.orchestration.run_folder import RunFolder
 from diffusiontalker.orchestration.search_plan import SearchJobConfig
 from diffusiontalker.orchestration.search_results import Outcome, outcome_of
@@ -35,6 +34,7 @@ from diffusiontalker.orchestration.search_space import STEPS_KEY, Range
 from diffusiontalker.orchestration.search_trial import TrialTask, open_stage, run_trial
 from diffusiontalker.orchestration.searching import HalvingMemory, ParetoHalving, SearchProgress, StudentSearch
 from diffusiontalker.orchestration.train import OrchestrationConfig
+from diffusiontalker.storage import file_names, open_filesystem
 from diffusiontalker.training import (
     DistillationObjectiveConfig,
     TrainingConfig,
@@ -44,7 +44,6 @@ from diffusiontalker.training import (
 
 logger = logging.getLogger(__name__)
 
-_EXPERIMENT = "tune"
 _TRIAL_FOLDER = "trial-"
 _DRIVER_CPUS = 0.5
 """Reserved by a trial whose workers are Ray Train's."""
@@ -55,13 +54,14 @@ _TUNE_SETTINGS = {
 }
 
 
-def run_search_job(config: SearchJobConfig, *, out: Path | None = None, resume: bool = False) -> str:
+def run_search_job(config: SearchJobConfig, *, out: Path | str | None = None, resume: bool | None = False) -> str:
     """Runs the whole search and returns what to tell the user: the trials, the checks, what to do next.
 
     Args:
         config: the search.
-        out: run folder; `runs/<name>` when None.
-        resume: continue the search that stands there; without it, anything that stands there is an error.
+        out: run folder, a path or URL; `runs/<name>` when None.
+        resume: continue the search that stands there; without it, anything that stands there is an error. None:
+            continue it if there is one.
 
     Raises:
         ArtefactError: when the run folder exists (without `resume`), does not (with it), or cannot be written.
@@ -71,26 +71,34 @@ def run_search_job(config: SearchJobConfig, *, out: Path | None = None, resume: 
         EvaluationError: when trials could not be measured on the corpus.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    rig = expanded_path(config.rig, field="rig")
-    load_rig(rig)
-    teacher_path = Path(expanded_path(config.teacher, field="teacher")).resolve()
+    load_rig(expanded_path(config.rig, field="rig"))
+    teacher_path = absolute_uri(expanded_path(config.teacher, field="teacher"))
     teacher = load_bundle(teacher_path)
     states = _states(config, teacher, where=teacher_path)
     logger.info("measuring what students of the space cost")
     candidates = Candidates(config, teacher)
     tracking = _tracking_callbacks(config)
-    folder = (RunFolder.reopen if resume else RunFolder.create)(out or Path("runs") / config.name, config)
-    if folder.search.exists():
+    with RunFolder.opened(out or Path("runs") / config.name, config, resume=resume) as folder:
+        if not folder.search.exists():
+            _search(config, folder, candidates, teacher, teacher_path=teacher_path, states=states, callbacks=tracking)
         return _text(json.loads(folder.search.read_text(encoding="utf-8")), folder)
+
+
+def _search(
+    config: SearchJobConfig, folder: RunFolder, candidates: Candidates, teacher: Bundle, *, teacher_path: str,
+    states: int, callbacks: list[ray.tune.Callback],
+) -> None:  # fmt: skip
+    """From the corpus to the report."""
+    rig = expanded_path(config.rig, field="rig")
     try:
-        corpus = open_corpus(config.corpus, default_uri=folder.corpus, resume=resume)
+        corpus = open_corpus(config.corpus, default_uri=folder.corpus, resume=folder.is_resumed)
         require_fitting(corpus, teacher.talker)
         task = TrialTask(
-            teacher=str(teacher_path),
+            teacher=teacher_path,
             corpus_uri=absolute_uri(corpus.uri),
             rig=rig and absolute_uri(rig),
-            paths=str(folder.paths),
-            storage_uri=str(folder.training),
+            paths=folder.copy.address(folder.paths),
+            storage_uri=folder.training,
             trial=config.trial,
             headline_speaker=config.headline_speaker,
             precision=config.precision,
@@ -102,8 +110,9 @@ def run_search_job(config: SearchJobConfig, *, out: Path | None = None, resume: 
     record_teacher_paths(
         _taught_by(config.training, teacher_path), corpus, folder.paths, states=states, per_clip=config.paths_per_clip
     )
+    folder.published(folder.paths)
     with ray_cluster(num_cpus=_cpus_of_a_trial(config) * config.trial.at_once):
-        trials = _searched(config, candidates, folder, task, callbacks=tracking)
+        trials = _searched(config, candidates, folder, task, callbacks=callbacks)
         outcome = outcome_of(trials, config)
     content = outcome.content | {
         "teacher_digest": teacher.digest,
@@ -115,13 +124,12 @@ def run_search_job(config: SearchJobConfig, *, out: Path | None = None, resume: 
     }
     if not any(row["state"] == "done" for row in content["trials"]):
         reasons = {row["error"] for row in content["trials"] if row["error"]} or {"all were stopped early"}
-        raise RuntimeError(f"no trial finished ({'; '.join(sorted(reasons))}); see {folder.root / _EXPERIMENT}")
+        raise RuntimeError(f"no trial finished ({'; '.join(sorted(reasons))}); see {folder.trials}")
     _promote(outcome, config, folder, teacher_path=teacher_path, corpus=corpus)
     write_search_report(content, folder.root)
-    return _text(content, folder)
 
 
-def _states(config: SearchJobConfig, teacher: Bundle, *, where: Path) -> int:
+def _states(config: SearchJobConfig, teacher: Bundle, *, where: str) -> int:
     """Steps in which the teacher's paths are kept: what every student's number of steps divides."""
     require_unguided(teacher, where=where)
     values = config.space.get(STEPS_KEY, (steps_of(config.training),))
@@ -148,8 +156,8 @@ def _num_trials(config: SearchJobConfig, candidates: Candidates) -> int:
     return min(config.num_trials, len(config.presets) + sum(1 for _ in candidates.space.grid()))
 
 
-def _taught_by(training: TrainingConfig, teacher_path: Path) -> TrainingConfig:
-    return dataclasses.replace(training, objective=dataclasses.replace(training.objective, teacher=str(teacher_path)))
+def _taught_by(training: TrainingConfig, teacher_path: str) -> TrainingConfig:
+    return dataclasses.replace(training, objective=dataclasses.replace(training.objective, teacher=teacher_path))
 
 
 def _cpus_of_a_trial(config: SearchJobConfig) -> float:
@@ -173,18 +181,18 @@ def _searched(
             f"a trial needs {needed:g} CPUs, the Ray cluster has {available:g}; lower trial.workers or "
             "trial.cpus_per_worker, or add nodes"
         )
-    experiment = folder.root / _EXPERIMENT
     with environment(_TUNE_SETTINGS):
         tuner = _tuner(
             config, candidates, folder, task, at_once=min(config.trial.at_once, int(available / needed)),
             callbacks=callbacks,
         )  # fmt: skip
         tuner.fit()
-    trials = ray.tune.ExperimentAnalysis(str(experiment)).trials or []
-    begun = len(list(experiment.glob(f"{_TRIAL_FOLDER}*")))
+    filesystem, root = open_filesystem(folder.trials)
+    trials = ray.tune.ExperimentAnalysis(root, storage_filesystem=filesystem).trials or []
+    begun = sum(name.startswith(_TRIAL_FOLDER) for name in file_names(filesystem, root))
     if len(trials) < begun:
         raise RuntimeError(
-            f"{experiment} holds {begun} trials, but Ray Tune knows only {len(trials)} of them: its state there is "
+            f"{folder.trials} holds {begun} trials, but Ray Tune knows only {len(trials)} of them: its state there is "
             "damaged; search anew with --out"
         )
     if not trials:
@@ -202,10 +210,12 @@ def _tuner(
     if trial.workers == 1:
         resources = {"cpu": trial.cpus_per_worker, "gpu": int(trial.use_gpu)}
     trainable = ray.tune.with_resources(ray.tune.with_parameters(run_trial, task=to_plain(task)), resources)
-    experiment = folder.root / _EXPERIMENT
-    if ray.tune.Tuner.can_restore(str(experiment)) and any(experiment.glob("experiment_state-*.json")):
-        logger.info("going on with the search in %s", shown(experiment))
-        return ray.tune.Tuner.restore(str(experiment), trainable=trainable)
+    filesystem, root = open_filesystem(folder.trials)
+    is_begun = any(name.startswith("experiment_state-") for name in file_names(filesystem, root))
+    if is_begun and ray.tune.Tuner.can_restore(root, storage_filesystem=filesystem):
+        logger.info("going on with the search in %s", folder.trials)
+        return ray.tune.Tuner.restore(root, trainable=trainable, storage_filesystem=filesystem)
+    storage, _, experiment = root.rpartition("/")
     num_trials, memory = _num_trials(config, candidates), HalvingMemory()
     progress = SearchProgress(num_trials=num_trials, num_steps=config.training.num_steps)
     return ray.tune.Tuner(
@@ -218,7 +228,11 @@ def _tuner(
             trial_dirname_creator=lambda one: f"{_TRIAL_FOLDER}{one.trial_id}",
         ),
         run_config=ray.tune.RunConfig(
-            name=_EXPERIMENT, storage_path=str(folder.root), callbacks=[progress, memory, *callbacks], verbose=0
+            name=experiment,
+            storage_path=storage,
+            storage_filesystem=filesystem,
+            callbacks=[progress, memory, *callbacks],
+            verbose=0,
         ),
     )
 
@@ -239,7 +253,7 @@ def _tracking_callbacks(config: SearchJobConfig) -> list[ray.tune.Callback]:
 
 
 def _promote(
-    outcome: Outcome, config: SearchJobConfig, folder: RunFolder, *, teacher_path: Path, corpus: Corpus
+    outcome: Outcome, config: SearchJobConfig, folder: RunFolder, *, teacher_path: str, corpus: Corpus
 ) -> None:
     """The chosen student becomes the run's bundle, and the request for its full distillation a file."""
     if outcome.bundle is None or outcome.training is None:
@@ -259,7 +273,7 @@ def _promote(
     )
     job = DistillJobConfig(
         name=f"{config.name}_student",
-        teacher=str(teacher_path),
+        teacher=teacher_path,
         corpus=CorpusSourceConfig(source="corpus", uri=absolute_uri(corpus.uri)),
         size="custom",
         precision=config.precision,
@@ -284,7 +298,9 @@ def _text(content: dict[str, Any], folder: RunFolder) -> str:
     lines = [content["headline"], "", search_table(content["trials"]), "", checks, ""]
     if folder.bundle.exists():
         made["student"] = folder.bundle
-    lines += [f"{name:12} {shown(path)}" for name, path in made.items()]
+    lines += [f"{name:12} {folder.shown(path)}" for name, path in made.items()]
     if (folder.root / "chosen.yaml").exists():
-        lines.append(f"in full      python jobs/distill_student.py --config {shown(folder.root / 'chosen.yaml')}")
+        lines.append(
+            f"in full      python jobs/distill_student.py --config {folder.shown(folder.root / 'chosen.yaml')}"
+        )
     return "\n".join(lines)

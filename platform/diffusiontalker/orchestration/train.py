@@ -5,31 +5,42 @@ What is learnt, and how, is entirely `diffusiontalker.training`'s; this module o
 
 import contextlib
 import dataclasses
+import logging
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import ray.train
 import ray.train.torch
 import torch
+import torch.distributed
 
 from diffusiontalker.config import ConfigError, from_plain, to_plain
 from diffusiontalker.data import Corpus
 from diffusiontalker.models import Talker
 from diffusiontalker.orchestration.cluster import absolute_uri, environment, ray_cluster
 from diffusiontalker.orchestration.progress import QueueTelemetry, Span, TrainingMonitor
+from diffusiontalker.storage import open_filesystem
 from diffusiontalker.training import (
+    CheckpointError,
     FileTelemetry,
     NoTelemetry,
     Ranks,
     TrainingConfig,
     build_talker,
     load_state,
+    require_whole,
     run_digest,
     train,
 )
+
+logger = logging.getLogger(__name__)
+
+
+class TrainingError(RuntimeError):
+    """A training that ended before it was done; the message says why and how to go on."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,6 +49,11 @@ class OrchestrationConfig:
 
     num_workers: int = 1
     """Ranks; the global batch is split among them."""
+    min_workers: int = 0
+    """Elastic training: as few ranks as this go on while nodes are missing, and the group grows back to `num_workers`
+    when they return; every number between must divide the batch. 0: always `num_workers`."""
+    resize_check_interval_s: float = 60.0
+    """Elastic training: seconds between two looks for returned nodes."""
     use_gpu: bool = False
     """One GPU per rank and NCCL; otherwise CPUs and gloo."""
     cpus_per_worker: int = 1
@@ -53,12 +69,30 @@ class OrchestrationConfig:
 
     def __post_init__(self) -> None:
         """Checks ranges."""
-        least = {"num_workers": 1, "cpus_per_worker": 1, "max_failures": -1, "checkpoints_to_keep": 1}
+        least = {
+            "num_workers": 1, "min_workers": 0, "cpus_per_worker": 1, "max_failures": -1, "checkpoints_to_keep": 1,
+        }  # fmt: skip
         for name, lowest in least.items():
             if getattr(self, name) < lowest:
                 raise ValueError(f"{name} is {getattr(self, name)}, expected at least {lowest}")
-        if not self.health_check_interval_s > 0:
-            raise ValueError(f"health_check_interval_s is {self.health_check_interval_s}, expected a positive number")
+        if self.min_workers > self.num_workers:
+            raise ValueError(f"min_workers is {self.min_workers}, expected at most num_workers, {self.num_workers}")
+        for name in ("health_check_interval_s", "resize_check_interval_s"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} is {getattr(self, name)}, expected a positive number")
+
+    def require_divisible(self, batch_size: int) -> None:
+        """Refuses a global batch that some number of workers could not share equally.
+
+        Raises:
+            ValueError: names the numbers.
+        """
+        for workers in range(self.min_workers or self.num_workers, self.num_workers + 1):
+            if batch_size % workers:
+                raise ValueError(
+                    f"training.batch_size {batch_size} does not divide by {workers} workers (orchestration.num_workers "
+                    f"{self.num_workers}, min_workers {self.min_workers}); choose a multiple"
+                )
 
 
 def train_on_ray(
@@ -88,14 +122,13 @@ def train_on_ray(
     Raises:
         ConfigError: when the batch does not divide by the workers.
         CorpusError: when the corpus cannot be opened.
-        ray.train.TrainingFailedError: when workers fail more often than allowed.
+        TrainingError: when workers fail more often than allowed.
     """
     orchestration = orchestration or OrchestrationConfig()
-    if training.batch_size % orchestration.num_workers:
-        raise ConfigError(
-            f"training.batch_size {training.batch_size} does not divide by orchestration.num_workers "
-            f"{orchestration.num_workers}; choose a multiple"
-        )
+    try:
+        orchestration.require_divisible(training.batch_size)
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
     corpus = Corpus.open(absolute_uri(corpus_uri))
     training = _for_workers(training)
     with (
@@ -118,7 +151,12 @@ def train_on_ray(
         # Read by Ray Train from the environment of the process that calls `fit`.
         interval = {"RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": str(orchestration.health_check_interval_s)}
         with environment(interval), _own_interrupt_handler():
-            result = trainer.fit()
+            try:
+                result = trainer.fit()
+            except ray.train.TrainingFailedError as error:
+                raise TrainingError(
+                    f"{run_name}: {_reason(error)}; what was reached is kept in {storage_uri}, mend this and resume"
+                ) from error
         return _trained_talker(result.checkpoint, training, corpus)
 
 
@@ -134,8 +172,10 @@ def _for_workers(training: TrainingConfig) -> TrainingConfig:
 
 def scaling_config(orchestration: OrchestrationConfig) -> ray.train.ScalingConfig:
     """Ray Train's view of how many workers run, and on what."""
+    most, least = orchestration.num_workers, orchestration.min_workers
     return ray.train.ScalingConfig(
-        num_workers=orchestration.num_workers,
+        num_workers=(least, most) if 0 < least < most else most,
+        elastic_resize_monitor_interval_s=orchestration.resize_check_interval_s,
         use_gpu=orchestration.use_gpu,
         resources_per_worker={"CPU": orchestration.cpus_per_worker} | ({"GPU": 1} if orchestration.use_gpu else {}),
     )
@@ -143,9 +183,11 @@ def scaling_config(orchestration: OrchestrationConfig) -> ray.train.ScalingConfi
 
 def run_config(orchestration: OrchestrationConfig, *, run_name: str, storage_uri: str | Path) -> ray.train.RunConfig:
     """Ray Train's view of storage, checkpoints and retries."""
+    filesystem, root = open_filesystem(absolute_uri(storage_uri))
     return ray.train.RunConfig(
         name=run_name,
-        storage_path=absolute_uri(storage_uri),
+        storage_path=root,
+        storage_filesystem=filesystem,
         failure_config=ray.train.FailureConfig(max_failures=orchestration.max_failures),
         checkpoint_config=ray.train.CheckpointConfig(num_to_keep=orchestration.checkpoints_to_keep),
         logging_config=ray.train.LoggingConfig(log_level="ERROR"),
@@ -158,17 +200,53 @@ def _train_worker(plain: dict[str, Any]) -> None:
     torch.set_num_threads(plain["num_threads"])
     context = ray.train.get_context()
     ranks = Ranks(rank=context.get_world_rank(), world_size=context.get_world_size())
-    checkpoint = ray.train.get_checkpoint()
-    with checkpoint.as_directory() if checkpoint else contextlib.nullcontext() as folder:
+    with _newest_whole_checkpoint(ranks) as folder:
         train(
             training,
             Corpus.open(plain["corpus_uri"]),
             ranks=ranks,
             device=ray.train.torch.get_device(),
-            resume_from=Path(folder) if folder else None,
+            resume_from=folder,
             on_checkpoint=_report,
             telemetry=QueueTelemetry(plain["queue"]) if ranks.is_main else NoTelemetry(),
         )
+
+
+@contextlib.contextmanager
+def _newest_whole_checkpoint(ranks: Ranks) -> Iterator[Path | None]:
+    """The checkpoint to go on from, the same on every rank: damaged ones are passed over, and said.
+
+    Raises:
+        CheckpointError: when there are checkpoints, and all of them are damaged.
+    """
+    newest = ray.train.get_checkpoint()
+    if newest is None:
+        yield None
+        return
+    reported = [one.checkpoint for one in ray.train.get_all_reported_checkpoints()]
+    candidates = [newest, *(one for one in reversed(reported) if one.path != newest.path)]
+    choice = [_first_whole(candidates)] if ranks.is_main else [None]
+    if ranks.world_size > 1:
+        torch.distributed.broadcast_object_list(choice)
+    if choice[0] is None:
+        raise CheckpointError(
+            f"all {len(candidates)} checkpoints are damaged, the newest is {newest.path}; start again under another "
+            "name or storage"
+        )
+    with candidates[choice[0]].as_directory() as folder:
+        yield Path(folder)
+
+
+def _first_whole(candidates: Sequence[ray.train.Checkpoint]) -> int | None:
+    for index, candidate in enumerate(candidates):
+        try:
+            with candidate.as_directory() as folder:
+                require_whole(Path(folder))
+        except (CheckpointError, OSError) as error:
+            logger.warning("checkpoint %s is passed over: %s", candidate.path, error)
+        else:
+            return index
+    return None
 
 
 def _report(folder: Path | None, metrics: dict[str, float]) -> None:
@@ -185,6 +263,15 @@ def _trained_talker(checkpoint: ray.train.Checkpoint | None, training: TrainingC
     talker = build_talker(training, corpus)
     talker.load_state_dict(state.ema)
     return talker.eval().requires_grad_(False)
+
+
+def _reason(error: ray.train.TrainingFailedError) -> str:
+    """What went wrong in one line: where Ray tells a traceback, its last line."""
+    if isinstance(error, ray.train.WorkerGroupError):
+        failures = {rank: str(failure).strip().splitlines() for rank, failure in error.worker_failures.items()}
+        rank, lines = next(((rank, lines) for rank, lines in failures.items() if lines), (0, ["a worker died"]))
+        return f"worker {rank}: {lines[-1]}"
+    return str(error).strip().splitlines()[-1]
 
 
 @contextlib.contextmanager

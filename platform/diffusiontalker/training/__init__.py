@@ -1,7 +1,7 @@
 """Training in plain torch, one process per rank, without Ray: objectives, loop, optimizer, checkpoints, telemetry."""
 
 from diffusiontalker.training.build import build_objective, build_talker, require_fitting, student_of, window_source
-from diffusiontalker.training.checkpoint import CheckpointError, TrainingState, load_state, save_state
+from diffusiontalker.training.checkpoint import CheckpointError, TrainingState, load_state, require_whole, save_state
 from diffusiontalker.training.loop import TrainingConfig, run_digest, train, training_batch, validate
 from diffusiontalker.training.objectives import (
     ConditioningConfig,
@@ -42,6 +42,7 @@ __all__ = [
     "precompute_features",
     "record_teacher_paths",
     "require_fitting",
+    "require_whole",
     "run_digest",
     "save_state",
     "student_of",

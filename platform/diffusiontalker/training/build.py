@@ -11,6 +11,7 @@ from diffusiontalker.config import ConfigError, config_digest
 from diffusiontalker.data import SILENCE, Clip, Corpus, WindowSource, WindowStore, channel_statistics
 from diffusiontalker.inference import Bundle, load_bundle
 from diffusiontalker.models import Talker, TalkerConfig
+from diffusiontalker.storage import local_copy
 from diffusiontalker.training.objectives import (
     DistillationObjective,
     DistillationObjectiveConfig,
@@ -114,7 +115,8 @@ def window_source(
     With `objective.paths` they are ready-made altogether.
     """
     if isinstance(config.objective, DistillationObjectiveConfig) and config.objective.paths:
-        return WindowStore(Path(config.objective.paths) / split)
+        with local_copy(f"{config.objective.paths}/{split}") as folder:
+            return WindowStore(folder)  # what is mapped into memory outlives its files
     clips = corpus.load(split)
     pseudo_labelled = {clip.clip_id for clip in clips if corpus.info.is_pseudo_labelled}
     for uri in config.extra_corpora if split == "train" else ():

@@ -23,6 +23,7 @@ from diffusiontalker.config import config_digest
 from diffusiontalker.data import Batch, Corpus, WindowConfig, WindowSource, WindowStore, collate
 from diffusiontalker.inference import load_bundle
 from diffusiontalker.models import Talker, TalkerConfig
+from diffusiontalker.storage import is_url
 from diffusiontalker.training.build import Objective, build_objective, build_talker, window_source
 from diffusiontalker.training.checkpoint import TrainingState, load_state, restore, save_state
 from diffusiontalker.training.objectives import DistillationObjectiveConfig, TeacherObjectiveConfig
@@ -77,6 +78,10 @@ class TrainingConfig:
         for field in ("num_steps", "batch_size", "checkpoint_every", "log_every"):
             if getattr(self, field) < 1:
                 raise ValueError(f"{field} is {getattr(self, field)}, expected at least 1")
+        if is_url(self.feature_cache or ""):
+            raise ValueError(
+                f"feature_cache is '{self.feature_cache}', expected a local folder; every node keeps its own"
+            )
         if self.talker.diffusion.prediction == "noise":
             raise ValueError("prediction 'noise' says nothing about the motion at t = 1; use 'clean' or 'velocity'")
 
@@ -150,6 +155,7 @@ def train(
                 "train/learning_rate": rate,
                 "data/wait_seconds": step_started - data_started,
                 "train/step_seconds": time.perf_counter() - step_started,
+                "train/workers": float(ranks.world_size),
             }
         if is_checkpoint and validation is not None:
             metrics |= validate(objective.validating(average), validation, config, device=device)

@@ -32,7 +32,9 @@ SMALL = SyntheticCorpusConfig(
         ({"corpus": {"source": "tape"}}, "corpus.source"),
         ({"orchestration": {"num_workers": 0}}, "num_workers is 0, expected at least 1"),
         ({"orchestration": {"health_check_interval_s": 0}}, "expected a positive number"),
-        ({"orchestration": {"num_workers": 3}}, "does not divide by orchestration.num_workers 3"),
+        ({"orchestration": {"num_workers": 3}}, "batch_size 64 does not divide by 3 workers"),
+        ({"orchestration": {"num_workers": 4, "min_workers": 2}}, "batch_size 64 does not divide by 3 workers"),
+        ({"orchestration": {"num_workers": 1, "min_workers": 2}}, "min_workers is 2, expected at most num_workers, 1"),
     ],
 )
 def test_configurations_that_cannot_work_are_refused_with_the_reason(raw, expected):
@@ -40,17 +42,24 @@ def test_configurations_that_cannot_work_are_refused_with_the_reason(raw, expect
         from_plain(MainJobConfig, raw)
 
 
-def test_workers_retries_and_storage_reach_ray_train_as_configured(tmp_path):
+def test_workers_retries_and_storage_reach_ray_train_as_configured(monkeypatch):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     config = OrchestrationConfig(num_workers=3, use_gpu=True, cpus_per_worker=2, max_failures=5, checkpoints_to_keep=4)
     scaling = scaling_config(config)
     assert (scaling.num_workers, scaling.use_gpu) == (3, True)
     assert scaling.resources_per_worker == {"CPU": 2, "GPU": 1}
     run = run_config(config, run_name="name", storage_uri="s3://bucket/runs")
-    assert (run.name, run.storage_path) == ("name", "s3://bucket/runs")
+    assert (run.name, run.storage_path) == ("name", "bucket/runs")
+    assert run.storage_filesystem.type_name == "s3"
     assert run.failure_config is not None
     assert run.failure_config.max_failures == 5
     assert run.checkpoint_config is not None
     assert run.checkpoint_config.num_to_keep == 4
+
+
+def test_an_elastic_training_may_run_on_fewer_workers():
+    assert scaling_config(OrchestrationConfig(num_workers=4, min_workers=2)).num_workers == (2, 4)
+    assert scaling_config(OrchestrationConfig(num_workers=4, min_workers=4)).num_workers == 4
 
 
 def test_local_paths_are_made_absolute_and_urls_are_kept(tmp_path, monkeypatch):

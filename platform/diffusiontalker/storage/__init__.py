@@ -1,0 +1,21 @@
+"""Where artefacts live beside the local disk: URLs such as s3://bucket/prefix.
+
+One rule makes folders at a URL trustworthy: `manifest.json` is written last and taken away before anything changes, so
+a folder that has one is whole. Knows nothing about what the files hold.
+"""
+
+from diffusiontalker.storage.filesystem import StorageError, file_names, is_url, joined, open_filesystem
+from diffusiontalker.storage.folders import MANIFEST_NAME, local_copy, new_folder
+from diffusiontalker.storage.working_copy import WorkingCopy
+
+__all__ = [
+    "MANIFEST_NAME",
+    "StorageError",
+    "WorkingCopy",
+    "file_names",
+    "is_url",
+    "joined",
+    "local_copy",
+    "new_folder",
+    "open_filesystem",
+]

@@ -1,0 +1,89 @@
+"""The file system behind a path or URL, with the patience that an object store needs.
+
+`s3://bucket/prefix` obeys the usual AWS variables, `AWS_ENDPOINT_URL` included, so any S3-compatible store works.
+"""
+
+import os
+from pathlib import Path
+
+import fsspec
+import pyarrow as pa
+from pyarrow import fs
+
+_S3_ATTEMPTS = 10
+"""Tries of one S3 request unless AWS_MAX_ATTEMPTS says otherwise; waits double from 25 ms on, half a minute in all."""
+_CONNECT_TIMEOUT_S = 5.0
+
+
+class StorageError(ValueError):
+    """A path or URL that cannot be used; the message names it and what to do."""
+
+
+def is_url(uri: str | Path) -> bool:
+    """Whether it is a URL rather than a path."""
+    return "://" in str(uri)
+
+
+def open_filesystem(uri: str | Path) -> tuple[fs.FileSystem, str]:
+    """The file system behind `uri` and the path inside it (absolute for a local path).
+
+    Raises:
+        StorageError: when no installed file system knows the URL's scheme, or the URL is malformed.
+    """
+    text = str(uri)
+    if not is_url(text):
+        return fs.LocalFileSystem(), str(Path(text).expanduser().absolute())
+    try:
+        if text.startswith("s3://") and "?" not in text:
+            path = _s3_path(text)
+            return _patient_s3(bucket=path.partition("/")[0]), path
+        return fs.FileSystem.from_uri(text)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as arrow_error:
+        try:
+            filesystem, path = fsspec.core.url_to_fs(text)
+        except (ValueError, ImportError, OSError):
+            raise StorageError(
+                f"{text}: cannot be opened ({arrow_error}); give a local path or a URL such as s3://bucket/folder, "
+                "gs://..., hdfs://... or one of an installed fsspec file system"
+            ) from None
+        return fs.PyFileSystem(fs.FSSpecHandler(filesystem)), path
+
+
+def _patient_s3(*, bucket: str) -> fs.S3FileSystem:
+    """S3 as the environment describes it, which waits and tries again when the store is busy or away."""
+    environment = os.environ.get
+    endpoint = environment("AWS_ENDPOINT_URL_S3") or environment("AWS_ENDPOINT_URL") or None
+    region = environment("AWS_REGION") or environment("AWS_DEFAULT_REGION")
+    attempts = int(environment("AWS_MAX_ATTEMPTS") or _S3_ATTEMPTS)
+    return fs.S3FileSystem(
+        endpoint_override=endpoint,
+        region=region or ("us-east-1" if endpoint else fs.resolve_s3_region(bucket)),
+        retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=attempts),
+        connect_timeout=_CONNECT_TIMEOUT_S,
+        allow_delayed_open=True,  # a small file is one request instead of three
+    )
+
+
+def _s3_path(url: str) -> str:
+    path = url.removeprefix("s3://").rstrip("/")
+    if not path or path.startswith("/"):
+        raise StorageError(f"{url}: names no bucket; give a URL such as s3://bucket/folder")
+    return path
+
+
+def joined(root: str, name: str) -> str:
+    """The path of a file in a folder of a pyarrow file system."""
+    return f"{root.rstrip('/')}/{name}"
+
+
+def file_names(filesystem: fs.FileSystem, root: str) -> list[str]:
+    """Names of what lies directly in a folder; empty when it does not exist.
+
+    Raises:
+        StorageError: when the store cannot be reached or the folder may not be listed.
+    """
+    try:
+        entries = filesystem.get_file_info(fs.FileSelector(root, allow_not_found=True))
+    except OSError as error:
+        raise StorageError(f"{root}: cannot be listed ({error}); check the address and the access rights") from None
+    return [entry.base_name for entry in entries]
