@@ -10,7 +10,6 @@ from tyro.conf import Positional
 from diffusiontalker.cli.verb import (
     OptionalInteger,
     OptionalNumber,
-    OptionalPath,
     OptionalText,
     UsageError,
     Verb,
@@ -23,7 +22,7 @@ from diffusiontalker.config import require_new
 if TYPE_CHECKING:
     from diffusiontalker.inference import Bundle, Voice
 
-DEFAULT_VOICES = Path("voices")
+DEFAULT_VOICES = "voices"
 MAX_FPS = 240.0
 
 
@@ -43,15 +42,15 @@ class Animate(Verb):
 
     audio: Positional[Path]
     """Speech: wav, flac, ogg or mp3 of any rate, 0.1 s to 1 hour."""
-    bundle: Path
-    """Folder of the trained talker."""
+    bundle: str
+    """Trained talker: a folder or URL."""
     out: Path
     """The file to write; its suffix is the format."""
     voice: OptionalText = None
     """Whose way of moving: the name or id of an enrolled voice, a voice file, or a speaker the talker was trained on.
     By default it is heard from the audio itself."""
-    voices: Path = DEFAULT_VOICES
-    """Folder of enrolled voices."""
+    voices: str = DEFAULT_VOICES
+    """Enrolled voices: a folder or URL."""
     emotion: OptionalText = None
     """One of the talker's emotions; by default it is heard from the audio."""
     emotion_intensity: float = 1.0
@@ -64,8 +63,8 @@ class Animate(Verb):
     """Another seed gives another take."""
     fps: OptionalNumber = None
     """Frame rate of the file; the talker's own by default."""
-    rig: OptionalPath = None
-    """Head for .glb: an .npz, a folder of OBJ files or a GLB with ARKit shapes; the built-in head by default."""
+    rig: OptionalText = None
+    """Head for .glb: path or URL of an .npz, a folder of OBJ files or a GLB with ARKit shapes; by default built in."""
     device: str = "cpu"
     """Where to compute: cpu, cuda, cuda:1 ..."""
     overwrite: bool = False
@@ -128,10 +127,10 @@ class Enroll(Verb):
     """Recordings of one speaker: wav, flac, ogg or mp3."""
     name: str
     """What to call the voice; any text."""
-    bundle: Path
-    """Folder of the trained talker."""
-    voices: Path = DEFAULT_VOICES
-    """Folder to store the voice in."""
+    bundle: str
+    """Trained talker: a folder or URL."""
+    voices: str = DEFAULT_VOICES
+    """Where to store the voice: a folder or URL."""
     device: str = "cpu"
     """Where to compute: cpu, cuda, cuda:1 ..."""
 
@@ -160,8 +159,8 @@ class ListVoices(Verb):
         diffusiontalker voices list --voices runs/demo/voices
     """
 
-    voices: Path = DEFAULT_VOICES
-    """Folder of enrolled voices."""
+    voices: str = DEFAULT_VOICES
+    """Enrolled voices: a folder or URL."""
 
     def run(self) -> None:
         """Prints one line per voice."""
@@ -174,7 +173,7 @@ class ListVoices(Verb):
             say(f"no voices in {self.voices}; make one with 'diffusiontalker enroll'")
 
 
-def _find_voice(wanted: str, *, bundle: "Bundle", folder: Path) -> "Voice | str":
+def _find_voice(wanted: str, *, bundle: "Bundle", folder: str) -> "Voice | str":
     """A voice file if there is one of this name, else a training speaker, else an enrolled voice."""
     from diffusiontalker.inference import VoiceError, VoiceStore, read_voice
 

@@ -31,8 +31,8 @@ class BenchSearch(Verb):
         diffusiontalker bench search --bundle runs/grid_teacher/bundle --corpus runs/grid_teacher/corpus
     """
 
-    bundle: Path
-    """Folder of the teacher."""
+    bundle: str
+    """The teacher: a folder or URL."""
     corpus: str
     """Corpus to distil on: a folder or URL."""
     size: Literal["base", "small", "nano"] = "nano"
@@ -58,6 +58,7 @@ class BenchSearch(Verb):
         from diffusiontalker.data import Corpus
         from diffusiontalker.inference import load_bundle
         from diffusiontalker.models import STUDENT_SIZES
+        from diffusiontalker.storage import absolute_uri
         from diffusiontalker.training import (
             DistillationObjectiveConfig,
             TimedTraining,
@@ -70,7 +71,7 @@ class BenchSearch(Verb):
         corpus = Corpus.open(self.corpus)
         teacher_steps = load_bundle(self.bundle).sampling.num_steps
         asked = DistillationObjectiveConfig(
-            teacher=str(self.bundle.resolve()), student_steps=2, condition_dropout=0.0, precompute=False
+            teacher=absolute_uri(self.bundle), student_steps=2, condition_dropout=0.0, precompute=False
         )
         with_features = dataclasses.replace(asked, precompute=True)
         training = TrainingConfig(talker=STUDENT_SIZES[self.size], objective=asked, batch_size=32)

@@ -109,8 +109,8 @@ class LabelCorpus(Verb):
 
     folder: Positional[Path]
     """Folder of audio files."""
-    bundle: Path
-    """Folder of the trained talker that animates them."""
+    bundle: str
+    """The trained talker that animates them: a folder or URL."""
     out: str
     """Where the corpus goes: a folder or URL that does not exist yet."""
     seed: int = 0

@@ -4,7 +4,6 @@ import contextlib
 import dataclasses
 import os
 import signal
-from pathlib import Path
 from typing import Any
 
 from tyro.conf import Positional
@@ -25,10 +24,10 @@ class Serve(Verb):
         diffusiontalker serve --bundle runs/demo_student/bundle --keys keys.txt --host 0.0.0.0
     """
 
-    bundle: Path
-    """Folder of the student."""
-    voices: Path = DEFAULT_VOICES
-    """Folder of enrolled voices; made when the first one is enrolled."""
+    bundle: str
+    """The student: a folder or URL."""
+    voices: str = DEFAULT_VOICES
+    """Enrolled voices: a folder or URL; made when the first one is enrolled."""
     host: str = "127.0.0.1"
     """127.0.0.1: for this machine alone; 0.0.0.0: for everybody, with --keys."""
     port: int = 8000
@@ -59,13 +58,14 @@ class Serve(Verb):
         from diffusiontalker.serving.arguments import ServingArguments
         from diffusiontalker.serving.auth import make_authenticator
         from diffusiontalker.serving.local import Address, serving, wait_until_interrupted
+        from diffusiontalker.storage import absolute_uri
 
         bundle = load_bundle(self.bundle)
         if self.keys is not None:
             make_authenticator(self.keys)
         arguments = ServingArguments.model_validate({
-            "bundle": str(self.bundle.resolve()),
-            "voices": str(self.voices.resolve()),
+            "bundle": absolute_uri(self.bundle),
+            "voices": absolute_uri(self.voices),
             "device": self.device,
             "keys_file": "" if self.keys is None else str(self.keys.resolve()),
             # Ray gives a replica one thread for each CPU it reserves, which is one.
@@ -77,7 +77,7 @@ class Serve(Verb):
         with contextlib.ExitStack() as stack:
             with working("starting Ray Serve"):
                 stack.enter_context(serving(arguments, address))
-            say(self._greeting(name=bundle.card.get("name") or str(self.bundle), megabytes=bundle.file_bytes / 1e6))
+            say(self._greeting(name=bundle.card.get("name") or self.bundle, megabytes=bundle.file_bytes / 1e6))
             with contextlib.suppress(KeyboardInterrupt):
                 wait_until_interrupted()
             say("finishing what is under way")

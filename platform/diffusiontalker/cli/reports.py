@@ -6,7 +6,7 @@ from typing import Annotated
 
 from tyro.conf import UseAppendAction
 
-from diffusiontalker.cli.verb import OptionalPath, UsageError, Verb, flags, say, working
+from diffusiontalker.cli.verb import OptionalText, UsageError, Verb, flags, say, working
 from diffusiontalker.config import from_plain, require_new
 
 _COLUMNS = {"mae": ".4f", "jaw_open_r": ".3f", "lve_mm": ".2f", "rtf": ".3f"}
@@ -26,7 +26,7 @@ class Evaluate(Verb):
     corpus: str
     """Corpus to measure on: a folder or URL."""
     bundle: Annotated[tuple[str, ...], UseAppendAction]
-    """Folder of a trained talker, or NAME=FOLDER; may be given several times."""
+    """A trained talker, a folder or URL, or NAME=FOLDER; may be given several times."""
     out: Path
     """Folder for report.html, report.json and pictures."""
     splits: tuple[str, ...] = ("test", "test_unseen_speaker")
@@ -37,8 +37,8 @@ class Evaluate(Verb):
     """Clips used per split; 0 means all."""
     headline_speaker: str = ""
     """Speaker whose clips give the headline numbers; by default all of the first split."""
-    rig: OptionalPath = None
-    """Head whose vertices are measured: an .npz, a folder of OBJ files or a GLB; the built-in head by default."""
+    rig: OptionalText = None
+    """Head whose vertices are measured: path or URL of an .npz, a folder of OBJ files or a GLB; by default built in."""
     device: str = "cpu"
     """Where to compute: cpu, cuda, cuda:1 ..."""
 
@@ -62,13 +62,13 @@ class Evaluate(Verb):
         say(f"wrote {self.out / 'report.html'} and {self.out / 'report.json'}")
 
 
-def _named_folders(specifications: tuple[str, ...]) -> dict[str, Path]:
+def _named_folders(specifications: tuple[str, ...]) -> dict[str, str]:
     """`NAME=FOLDER` or `FOLDER`, whose last part is then the name."""
-    folders: dict[str, Path] = {}
+    folders: dict[str, str] = {}
     for specification in specifications:
         name, separator, folder = specification.partition("=")
-        path = Path(folder if separator else specification)
-        name = name if separator else path.resolve().name
+        path = folder if separator else specification
+        name = name if separator else Path(path).resolve().name
         if name in folders:
             raise UsageError(f"--bundle {specification}: '{name}' is given twice; write --bundle OTHERNAME={path}")
         folders[name] = path

@@ -1,6 +1,7 @@
 """From a trained talker to animation: bundles, one-shot animation, enrolled voices. Runs with torch alone."""
 
-from diffusiontalker.inference.bundle import Bundle, BundleError, Precision, SamplingConfig, load_bundle, save_bundle
+from diffusiontalker.inference.bundle import Bundle, Precision, SamplingConfig, load_bundle, save_bundle
+from diffusiontalker.inference.bundle_files import BundleError
 from diffusiontalker.inference.enrollment import check_references, enroll, voice_of_references
 from diffusiontalker.inference.pipeline import (
     AnimationError,
@@ -13,7 +14,8 @@ from diffusiontalker.inference.pipeline import (
 )
 from diffusiontalker.inference.pseudo_labels import piece_seed, pseudo_label
 from diffusiontalker.inference.streaming import Stream, StreamedFrames, StreamingTalker
-from diffusiontalker.inference.voices import Voice, VoiceError, VoiceStore, blend, make_voice, read_voice, write_voice
+from diffusiontalker.inference.voice_store import VoiceStore
+from diffusiontalker.inference.voices import Voice, VoiceError, blend, make_voice, read_voice, write_voice
 
 __all__ = [
     "AnimationError",

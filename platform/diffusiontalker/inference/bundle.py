@@ -13,7 +13,6 @@ Knows nothing about how a bundle is used.
 import copy
 import dataclasses
 import hashlib
-import json
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,13 +20,19 @@ import safetensors
 import safetensors.torch
 import torch
 
-from diffusiontalker.config import ConfigError, from_plain, sha256_of, to_plain
+from diffusiontalker.config import ConfigError, from_plain, to_plain
+from diffusiontalker.inference.bundle_files import (
+    FORMAT,
+    VERSION,
+    BundleError,
+    as_json,
+    check_format,
+    read_json,
+    verified_files,
+)
 from diffusiontalker.inference.model_card import render_card
 from diffusiontalker.models import Talker, TalkerConfig
 from diffusiontalker.storage import MANIFEST_NAME, StorageError, is_url, local_copy, new_folder
-
-FORMAT = "diffusiontalker-bundle"
-VERSION = 1
 
 Precision = Literal["float32", "float16"]
 
@@ -35,10 +40,6 @@ _PROTOTYPES = ("personalizer.identity_prototypes", "personalizer.emotion_prototy
 _STATISTICS = ("statistics.mean", "statistics.scale")
 _MODEL_FILES = ("config.json", "model.safetensors", "prototypes.safetensors", "statistics.json")
 _CARD_FILES = ("card.json", "README.md")
-
-
-class BundleError(ValueError):
-    """A bundle that cannot be saved, read or trusted; the message names the file."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,23 +74,6 @@ class _BundleConfig:
     motion_fps: float
     sampling: SamplingConfig
     precision: Precision = "float32"  # what bundles without this key hold
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class _FileEntry:
-    """What the manifest says about one file."""
-
-    sha256: str
-    bytes: int
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class _Manifest:
-    """What `manifest.json` holds."""
-
-    format: str
-    version: int
-    files: dict[str, _FileEntry]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -145,7 +129,7 @@ def save_bundle(bundle: Bundle, path: Path | str, *, overwrite: bool = False) ->
     """
     contents = _model_contents(bundle)
     try:
-        contents["card.json"] = _json(bundle.card)
+        contents["card.json"] = as_json(bundle.card)
     except (TypeError, ValueError) as error:
         raise BundleError(f"{path}: the model card is not plain JSON data ({error}); use strings and numbers") from None
     contents["README.md"] = render_card(bundle.card, facts=_facts(bundle)).encode()
@@ -156,7 +140,7 @@ def save_bundle(bundle: Bundle, path: Path | str, *, overwrite: bool = False) ->
     with new_folder(path, overwrite=overwrite) as folder:
         for name, content in contents.items():
             (folder / name).write_bytes(content)
-        (folder / MANIFEST_NAME).write_bytes(_json({"format": FORMAT, "version": VERSION, "files": files}))
+        (folder / MANIFEST_NAME).write_bytes(as_json({"format": FORMAT, "version": VERSION, "files": files}))
 
 
 def load_bundle(path: Path | str, *, device: torch.device | str = "cpu") -> Bundle:
@@ -181,7 +165,7 @@ def load_bundle(path: Path | str, *, device: torch.device | str = "cpu") -> Bund
 
 
 def _load(path: Path, *, device: torch.device | str) -> Bundle:
-    entries = _verified_files(path)
+    entries = verified_files(path, required=(*_MODEL_FILES, *_CARD_FILES))
     config = _read_config(path)
     with torch.random.fork_rng(devices=[]):
         talker = Talker(
@@ -207,7 +191,7 @@ def _load(path: Path, *, device: torch.device | str) -> Bundle:
     return Bundle(
         talker=talker.eval().requires_grad_(False),
         sampling=config.sampling,
-        card=_read_json(path / "card.json"),
+        card=read_json(path / "card.json"),
         precision=config.precision,
         digest=_digest({name: entries[name].sha256 for name in _MODEL_FILES}),
         file_bytes=sum(entries[name].bytes for name in _MODEL_FILES),
@@ -236,10 +220,10 @@ def _model_contents(bundle: Bundle) -> dict[str, bytes]:
     )
     statistics = {name: {"mean": mean[index], "scale": scale[index]} for index, name in enumerate(talker.channel_names)}
     return {
-        "config.json": _json({"format": FORMAT, "version": VERSION, **to_plain(config)}),
+        "config.json": as_json({"format": FORMAT, "version": VERSION, **to_plain(config)}),
         "model.safetensors": safetensors.torch.save(state),
         "prototypes.safetensors": safetensors.torch.save(prototypes),
-        "statistics.json": _json(statistics),
+        "statistics.json": as_json(statistics),
     }
 
 
@@ -282,45 +266,9 @@ def _facts(bundle: Bundle) -> dict[str, Any]:
     }
 
 
-def _verified_files(path: Path) -> dict[str, _FileEntry]:
-    manifest_path = path / MANIFEST_NAME
-    if not manifest_path.is_file():
-        state = "is no bundle, or an unfinished one" if path.is_dir() else "does not exist"
-        raise BundleError(f"{path}: {state} (no {MANIFEST_NAME}); give the folder that a training or export wrote")
-    manifest = _read_json(manifest_path)
-    _check_format(manifest, where=manifest_path)
-    try:
-        entries = from_plain(_Manifest, manifest, source=str(manifest_path)).files
-    except ConfigError as error:
-        raise BundleError(f"{error}; the manifest is damaged, copy or export the bundle again") from None
-    missing = sorted({*_MODEL_FILES, *_CARD_FILES} - set(entries))
-    if missing:
-        raise BundleError(f"{manifest_path}: does not list {', '.join(missing)}; copy or export the bundle again")
-    for name, entry in entries.items():
-        file = path / name
-        if Path(name).name != name or not file.is_file():
-            raise BundleError(f"{file}: listed in the manifest but not in the folder; copy or export the bundle again")
-        if file.stat().st_size != entry.bytes or sha256_of(file) != entry.sha256:
-            raise BundleError(
-                f"{file}: damaged or changed ({file.stat().st_size} bytes, SHA-256 {sha256_of(file)[:12]}...; the "
-                f"manifest says {entry.bytes} bytes, {entry.sha256[:12]}...); copy or export the bundle again"
-            )
-    return entries
-
-
-def _check_format(plain: Any, *, where: Path) -> None:
-    if not isinstance(plain, dict) or plain.get("format") != FORMAT:
-        raise BundleError(f"{where}: not part of a {FORMAT}; give the folder that a training or export wrote")
-    if plain.get("version") != VERSION:
-        raise BundleError(
-            f"{where}: bundle version {plain.get('version')}, this package reads version {VERSION}; "
-            "install the package version that wrote it, or export the bundle again"
-        )
-
-
 def _read_config(path: Path) -> _BundleConfig:
-    plain = _read_json(path / "config.json")
-    _check_format(plain, where=path / "config.json")
+    plain = read_json(path / "config.json")
+    check_format(plain, where=path / "config.json")
     fields = {key: value for key, value in plain.items() if key not in ("format", "version")}
     try:
         return from_plain(_BundleConfig, fields, source=str(path / "config.json"))
@@ -336,24 +284,13 @@ def _read_tensors(path: Path) -> dict[str, torch.Tensor]:
 
 
 def _read_statistics(path: Path, *, channel_names: tuple[str, ...]) -> dict[str, torch.Tensor]:
-    plain = _read_json(path)
+    plain = read_json(path)
     try:
         rows = [(plain[name]["mean"], plain[name]["scale"]) for name in channel_names]
         mean, scale = torch.tensor(rows, dtype=torch.float32).reshape(-1, 2).unbind(dim=1)
     except (KeyError, TypeError, ValueError) as error:
         raise BundleError(f"{path}: no mean and scale for every channel ({error!r}); export the bundle again") from None
     return {"statistics.mean": mean, "statistics.scale": scale}
-
-
-def _read_json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise BundleError(f"{path}: cannot be read as JSON ({error}); copy or export the bundle again") from None
-
-
-def _json(plain: Any) -> bytes:
-    return (json.dumps(plain, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
 
 
 def _digest(sha256_by_name: dict[str, str]) -> str:

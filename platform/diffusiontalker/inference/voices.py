@@ -4,7 +4,6 @@ A voice belongs to the bundle that computed its embeddings. Knows nothing about 
 """
 
 import dataclasses
-import difflib
 import hashlib
 import json
 import re
@@ -20,7 +19,8 @@ from diffusiontalker.config import ConfigError, from_plain, publish_file
 FORMAT = "diffusiontalker-voice"
 VERSION = 1
 
-_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+ID_PATTERN = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+"""What `check_voice_id` allows."""
 _MAX_NAME = 200
 _MIN_LENGTH = 1e-3
 
@@ -80,95 +80,13 @@ class Voice:
             )
 
 
-class VoiceStore:
-    """Voices in one folder, `<voice_id>.json` each; made when the first voice is saved."""
-
-    def __init__(self, folder: Path) -> None:
-        if "://" in str(folder) or ":/" in str(folder):
-            raise VoiceError(f"{folder} is a URL; voices are kept in a local folder, give the path of one")
-        self.folder = Path(folder)
-
-    def save(self, voice: Voice, *, overwrite: bool = False) -> Path:
-        """Writes a voice atomically and gives its file.
-
-        Raises:
-            ArtefactError: when a voice with this id is stored already (unless `overwrite`) or cannot be written.
-        """
-        path = self._path(voice.voice_id)
-        write_voice(voice, path, overwrite=overwrite)
-        return path
-
-    def load(self, voice_id: str) -> Voice:
-        """The voice with this id.
-
-        Raises:
-            VoiceError: for an unknown or unsafe id, or a damaged file.
-        """
-        path = self._path(voice_id)
-        if not path.is_file():
-            raise VoiceError(f"{self.folder}: no voice '{voice_id}'{_suggestion(voice_id, self.ids())}")
-        voice = read_voice(path)
-        if voice.voice_id != voice_id:
-            raise VoiceError(f"{path}: holds the voice '{voice.voice_id}'; rename the file to {voice.voice_id}.json")
-        return voice
-
-    def find(self, name_or_id: str) -> Voice:
-        """The voice with this id or, if there is none, with this name.
-
-        Raises:
-            VoiceError: when none or several voices are meant.
-        """
-        if name_or_id in self.ids():
-            return self.load(name_or_id)
-        voices = self.list()
-        named = [voice for voice in voices if voice.name.casefold() == name_or_id.casefold()]
-        if len(named) > 1:
-            ids = ", ".join(voice.voice_id for voice in named)
-            raise VoiceError(
-                f"{self.folder}: {len(named)} voices are called '{name_or_id}'; give one of their ids: {ids}"
-            )
-        if not named:
-            known = [word for voice in voices for word in (voice.name, voice.voice_id)]
-            raise VoiceError(f"{self.folder}: no voice '{name_or_id}'{_suggestion(name_or_id, known)}")
-        return named[0]
-
-    def ids(self) -> list[str]:
-        """Ids of all stored voices, sorted."""
-        stems = [path.stem for path in self.folder.glob("*.json")] if self.folder.is_dir() else []
-        return sorted(stem for stem in stems if _ID.fullmatch(stem))
-
-    def list(self) -> list[Voice]:
-        """All stored voices, sorted by id.
-
-        Raises:
-            VoiceError: for a damaged file.
-        """
-        return [self.load(voice_id) for voice_id in self.ids()]
-
-    def delete(self, voice_id: str) -> None:
-        """Removes a voice.
-
-        Raises:
-            VoiceError: for an unknown or unsafe id.
-        """
-        path = self._path(voice_id)
-        try:
-            path.unlink()
-        except FileNotFoundError:
-            raise VoiceError(f"{self.folder}: no voice '{voice_id}'{_suggestion(voice_id, self.ids())}") from None
-
-    def _path(self, voice_id: str) -> Path:
-        check_voice_id(voice_id)
-        return self.folder / f"{voice_id}.json"
-
-
 def check_voice_id(voice_id: str) -> None:
     """Refuses every id that is not a plain file name on every system.
 
     Raises:
         VoiceError: names the id and what is allowed.
     """
-    if not _ID.fullmatch(voice_id):
+    if not ID_PATTERN.fullmatch(voice_id):
         raise VoiceError(
             f"voice id {voice_id!r} is not allowed; use 1 to 64 of a-z, 0-9, '-' and '_', beginning with a letter or "
             "a digit"
@@ -310,11 +228,3 @@ def _unit(vector: np.ndarray, *, name: str) -> np.ndarray:
     if not np.isfinite(length) or length < _MIN_LENGTH:
         raise VoiceError(f"voice '{name}': the references cancel out or are not finite; use fewer or other references")
     return (vector / length).astype(np.float32)
-
-
-def _suggestion(name: str, known: Sequence[str]) -> str:
-    if not known:
-        return "; no voice is stored there yet, make one with 'diffusiontalker enroll'"
-    close = difflib.get_close_matches(name, known, n=1)
-    hint = f"; perhaps you meant '{close[0]}'" if close else ""
-    return f"{hint} (stored: {', '.join(known)})"

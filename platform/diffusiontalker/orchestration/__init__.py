@@ -1,6 +1,6 @@
 """The only room that knows Ray: training and distillation on Ray Train, and the jobs from corpus to report."""
 
-from diffusiontalker.orchestration.cluster import absolute_uri, ray_cluster
+from diffusiontalker.orchestration.cluster import ray_cluster
 from diffusiontalker.orchestration.corpus_source import CorpusSourceConfig, open_corpus
 from diffusiontalker.orchestration.distill import ChainConfig, chain_stages, distill
 from diffusiontalker.orchestration.distill_job import run_distill_job
@@ -25,7 +25,6 @@ __all__ = [
     "RunFolder",
     "SearchJobConfig",
     "TrainingError",
-    "absolute_uri",
     "chain_stages",
     "distill",
     "open_corpus",

@@ -5,7 +5,6 @@ import logging
 import math
 import os
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 
 import ray
 
@@ -60,8 +59,3 @@ def environment(variables: Mapping[str, str]) -> Iterator[None]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
-
-
-def absolute_uri(uri: str | Path) -> str:
-    """A URL as it is, a local path made absolute: workers run in a working directory of their own."""
-    return str(uri) if "://" in str(uri) else str(Path(uri).expanduser().resolve())

@@ -17,7 +17,7 @@ from diffusiontalker.evaluation import ComparisonConfig, compare
 from diffusiontalker.face import Rig, load_rig
 from diffusiontalker.inference import Bundle, load_bundle, save_bundle
 from diffusiontalker.orchestration.cards import measured, training_card
-from diffusiontalker.orchestration.cluster import absolute_uri, ray_cluster
+from diffusiontalker.orchestration.cluster import ray_cluster
 from diffusiontalker.orchestration.corpus_source import open_corpus, require_measurable
 from diffusiontalker.orchestration.distill import chain_stages, distill, require_made_from
 from diffusiontalker.orchestration.distill_plan import (
@@ -34,6 +34,7 @@ from diffusiontalker.orchestration.hello import say_hello
 from diffusiontalker.orchestration.progress import Span
 from diffusiontalker.orchestration.run_folder import RunFolder
 from diffusiontalker.orchestration.train import train_on_ray
+from diffusiontalker.storage import absolute_uri
 from diffusiontalker.training import require_fitting, student_of
 
 logger = logging.getLogger(__name__)

@@ -23,7 +23,7 @@ from diffusiontalker.evaluation import EvaluationConfig, search_table, write_sea
 from diffusiontalker.face import load_rig
 from diffusiontalker.inference import Bundle, load_bundle, save_bundle
 from diffusiontalker.orchestration.candidates import Candidates, steps_of
-from diffusiontalker.orchestration.cluster import absolute_uri, environment, ray_cluster
+from diffusiontalker.orchestration.cluster import environment, ray_cluster
 from diffusiontalker.orchestration.corpus_source import CorpusSourceConfig, open_corpus
 from diffusiontalker.orchestration.distill import chain_stages, require_unguided
 from diffusiontalker.orchestration.distill_plan import DistillJobConfig
@@ -34,7 +34,7 @@ from diffusiontalker.orchestration.search_space import STEPS_KEY, Range
 from diffusiontalker.orchestration.search_trial import TrialTask, open_stage, run_trial
 from diffusiontalker.orchestration.searching import HalvingMemory, ParetoHalving, SearchProgress, StudentSearch
 from diffusiontalker.orchestration.train import OrchestrationConfig
-from diffusiontalker.storage import file_names, open_filesystem
+from diffusiontalker.storage import absolute_uri, file_names, open_filesystem
 from diffusiontalker.training import (
     DistillationObjectiveConfig,
     TrainingConfig,

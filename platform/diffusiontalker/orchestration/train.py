@@ -20,9 +20,9 @@ import torch.distributed
 from diffusiontalker.config import ConfigError, from_plain, to_plain
 from diffusiontalker.data import Corpus
 from diffusiontalker.models import Talker
-from diffusiontalker.orchestration.cluster import absolute_uri, environment, ray_cluster
+from diffusiontalker.orchestration.cluster import environment, ray_cluster
 from diffusiontalker.orchestration.progress import QueueTelemetry, Span, TrainingMonitor
-from diffusiontalker.storage import open_filesystem
+from diffusiontalker.storage import absolute_uri, open_filesystem
 from diffusiontalker.training import (
     CheckpointError,
     FileTelemetry,

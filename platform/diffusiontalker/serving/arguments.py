@@ -70,7 +70,7 @@ class Limits(_Strict):
 class ServingArguments(_Strict):
     """One endpoint: a bundle, its voices, its limits."""
 
-    bundle: str = Field(description="Folder of the student.")
+    bundle: str = Field(description="Folder or URL of the student.")
     voices: str = Field(default="voices", description="Folder or URL of enrolled voices.")
     device: str = Field(default="cpu", description="cpu, cuda, cuda:1 ...")
     personalizer_device: str = Field(default="cpu", description="The same for the personalizer.")

@@ -4,7 +4,7 @@ One rule makes folders at a URL trustworthy: `manifest.json` is written last and
 a folder that has one is whole. Knows nothing about what the files hold.
 """
 
-from diffusiontalker.storage.filesystem import StorageError, file_names, is_url, joined, open_filesystem
+from diffusiontalker.storage.filesystem import StorageError, absolute_uri, file_names, is_url, joined, open_filesystem
 from diffusiontalker.storage.folders import MANIFEST_NAME, local_copy, new_folder
 from diffusiontalker.storage.working_copy import WorkingCopy
 
@@ -12,6 +12,7 @@ __all__ = [
     "MANIFEST_NAME",
     "StorageError",
     "WorkingCopy",
+    "absolute_uri",
     "file_names",
     "is_url",
     "joined",

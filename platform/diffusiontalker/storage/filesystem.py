@@ -24,6 +24,11 @@ def is_url(uri: str | Path) -> bool:
     return "://" in str(uri)
 
 
+def absolute_uri(uri: str | Path) -> str:
+    """A URL as it is, a local path made absolute: for whoever runs in another working directory."""
+    return str(uri) if is_url(uri) else str(Path(uri).expanduser().resolve())
+
+
 def open_filesystem(uri: str | Path) -> tuple[fs.FileSystem, str]:
     """The file system behind `uri` and the path inside it (absolute for a local path).
 

@@ -10,7 +10,6 @@ from diffusiontalker.orchestration import (
     CorpusSourceConfig,
     MainJobConfig,
     OrchestrationConfig,
-    absolute_uri,
     open_corpus,
 )
 from diffusiontalker.orchestration.main_job import results_table
@@ -60,12 +59,6 @@ def test_workers_retries_and_storage_reach_ray_train_as_configured(monkeypatch):
 def test_an_elastic_training_may_run_on_fewer_workers():
     assert scaling_config(OrchestrationConfig(num_workers=4, min_workers=2)).num_workers == (2, 4)
     assert scaling_config(OrchestrationConfig(num_workers=4, min_workers=4)).num_workers == 4
-
-
-def test_local_paths_are_made_absolute_and_urls_are_kept(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    assert absolute_uri("corpus") == str(tmp_path / "corpus")
-    assert absolute_uri("s3://bucket/corpus") == "s3://bucket/corpus"
 
 
 def test_a_synthetic_corpus_is_made_once_and_reused_only_when_resuming(tmp_path):

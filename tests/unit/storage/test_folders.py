@@ -8,7 +8,7 @@ import pytest
 from object_store import bucket_on_s3
 
 from diffusiontalker.config import ArtefactError
-from diffusiontalker.storage import MANIFEST_NAME, StorageError, local_copy, new_folder, open_filesystem
+from diffusiontalker.storage import MANIFEST_NAME, StorageError, absolute_uri, local_copy, new_folder, open_filesystem
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +95,12 @@ def test_a_reader_waits_a_little_for_a_writer_that_is_not_done(bucket):
     with local_copy(uri, is_guarded=True) as folder:
         assert contents(folder) == {"one": "b", "two": "b", MANIFEST_NAME: "b"}
     writer.join()
+
+
+def test_local_paths_are_made_absolute_and_urls_are_kept(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert absolute_uri("corpus") == str(tmp_path / "corpus")
+    assert absolute_uri("s3://bucket/corpus") == "s3://bucket/corpus"
 
 
 def test_local_paths_are_used_where_they_are(tmp_path):
