@@ -4,14 +4,15 @@ Exit codes: 0 done, 2 bad usage or input, 1 failure.
 """
 
 import argparse
+import contextlib
 import logging
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TypeVar
 
 from diffusiontalker.config import load_config
 from diffusiontalker.orchestration.train import TrainingError
+from diffusiontalker.storage import local_copy
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +40,7 @@ def run_job(
         add_help=False,
         allow_abbrev=False,
     )
-    parser.add_argument("--config", type=Path, metavar="FILE", help="YAML file; flags such as --training.seed 3 win")
+    parser.add_argument("--config", metavar="FILE", help="YAML file; flags such as --training.seed 3 win")
     parser.add_argument("--out", metavar="FOLDER", help="run folder, a path or s3://... (default: runs/<name>)")
     again = parser.add_mutually_exclusive_group()
     again.add_argument("--resume", action="store_true", help="continue the run that stands in the run folder")
@@ -52,7 +53,8 @@ def run_job(
         parser.print_help()
         overrides = ["--help"]
     try:
-        config = load_config(config_class, path=options.config, overrides=overrides, program=parser.prog)
+        with local_copy(options.config) if options.config else contextlib.nullcontext() as path:
+            config = load_config(config_class, path=path, overrides=overrides, program=parser.prog)
         text = work(config, out=options.out, resume=None if options.resume_if_exists else options.resume)
     except SystemExit as request:  # help, or a flag that cannot be used; the text is printed already
         return request.code if isinstance(request.code, int) else DONE

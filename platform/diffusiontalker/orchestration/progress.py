@@ -43,6 +43,10 @@ class QueueTelemetry:
         """Sends one row; returns when the queue has it, so nothing is lost when the worker ends."""
         self._queue.put((step, values))
 
+    def note(self, text: str) -> None:
+        """Sends what people should know: a worker's own log stays on its machine."""
+        self._queue.put((None, text))
+
     def close(self) -> None:
         """Nothing to close: the queue belongs to the driver."""
 
@@ -80,6 +84,9 @@ class TrainingMonitor:
         while not is_last:
             is_last = self._ended.wait(_POLL_SECONDS)
             for step, values in self.queue.get_nowait_batch(self.queue.qsize()):
+                if step is None:
+                    logger.warning("%s: %s", self._span.title, values)
+                    continue
                 self._sink.log(self._span.steps_before + step, values)
                 self._line.update(step, values, is_urgent=step >= self._line.num_steps)
 

@@ -8,30 +8,28 @@ import dataclasses
 import logging
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import ray.train
 import ray.train.torch
 import torch
-import torch.distributed
 
 from diffusiontalker.config import ConfigError, from_plain, to_plain
 from diffusiontalker.data import Corpus
 from diffusiontalker.models import Talker
+from diffusiontalker.orchestration.checkpoints import newest_whole_checkpoint, set_unusable_record_aside
 from diffusiontalker.orchestration.cluster import environment, ray_cluster
 from diffusiontalker.orchestration.progress import QueueTelemetry, Span, TrainingMonitor
 from diffusiontalker.storage import absolute_uri, open_filesystem
 from diffusiontalker.training import (
-    CheckpointError,
     FileTelemetry,
     NoTelemetry,
     Ranks,
     TrainingConfig,
     build_talker,
     load_state,
-    require_whole,
     run_digest,
     train,
 )
@@ -131,6 +129,8 @@ def train_on_ray(
         raise ConfigError(str(error)) from None
     corpus = Corpus.open(absolute_uri(corpus_uri))
     training = _for_workers(training)
+    run_uri = f"{absolute_uri(storage_uri)}/{run_name}"
+    set_unusable_record_aside(run_uri)
     with (
         ray_cluster(num_cpus=orchestration.num_workers * orchestration.cpus_per_worker),
         TrainingMonitor(
@@ -142,6 +142,7 @@ def train_on_ray(
             train_loop_config={
                 "training": to_plain(training),
                 "corpus_uri": absolute_uri(corpus_uri),
+                "run_uri": run_uri,
                 "num_threads": orchestration.cpus_per_worker,
                 "queue": monitor.queue,
             },
@@ -152,12 +153,12 @@ def train_on_ray(
         interval = {"RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": str(orchestration.health_check_interval_s)}
         with environment(interval), _own_interrupt_handler():
             try:
-                result = trainer.fit()
+                trainer.fit()
             except ray.train.TrainingFailedError as error:
                 raise TrainingError(
                     f"{run_name}: {_reason(error)}; what was reached is kept in {storage_uri}, mend this and resume"
                 ) from error
-        return _trained_talker(result.checkpoint, training, corpus)
+        return _trained_talker(run_uri, training, corpus)
 
 
 def _for_workers(training: TrainingConfig) -> TrainingConfig:
@@ -200,7 +201,8 @@ def _train_worker(plain: dict[str, Any]) -> None:
     torch.set_num_threads(plain["num_threads"])
     context = ray.train.get_context()
     ranks = Ranks(rank=context.get_world_rank(), world_size=context.get_world_size())
-    with _newest_whole_checkpoint(ranks) as folder:
+    telemetry = QueueTelemetry(plain["queue"])
+    with newest_whole_checkpoint(plain["run_uri"], ranks, say=telemetry.note) as folder:
         train(
             training,
             Corpus.open(plain["corpus_uri"]),
@@ -208,45 +210,8 @@ def _train_worker(plain: dict[str, Any]) -> None:
             device=ray.train.torch.get_device(),
             resume_from=folder,
             on_checkpoint=_report,
-            telemetry=QueueTelemetry(plain["queue"]) if ranks.is_main else NoTelemetry(),
+            telemetry=telemetry if ranks.is_main else NoTelemetry(),
         )
-
-
-@contextlib.contextmanager
-def _newest_whole_checkpoint(ranks: Ranks) -> Iterator[Path | None]:
-    """The checkpoint to go on from, the same on every rank: damaged ones are passed over, and said.
-
-    Raises:
-        CheckpointError: when there are checkpoints, and all of them are damaged.
-    """
-    newest = ray.train.get_checkpoint()
-    if newest is None:
-        yield None
-        return
-    reported = [one.checkpoint for one in ray.train.get_all_reported_checkpoints()]
-    candidates = [newest, *(one for one in reversed(reported) if one.path != newest.path)]
-    choice = [_first_whole(candidates)] if ranks.is_main else [None]
-    if ranks.world_size > 1:
-        torch.distributed.broadcast_object_list(choice)
-    if choice[0] is None:
-        raise CheckpointError(
-            f"all {len(candidates)} checkpoints are damaged, the newest is {newest.path}; start again under another "
-            "name or storage"
-        )
-    with candidates[choice[0]].as_directory() as folder:
-        yield Path(folder)
-
-
-def _first_whole(candidates: Sequence[ray.train.Checkpoint]) -> int | None:
-    for index, candidate in enumerate(candidates):
-        try:
-            with candidate.as_directory() as folder:
-                require_whole(Path(folder))
-        except (CheckpointError, OSError) as error:
-            logger.warning("checkpoint %s is passed over: %s", candidate.path, error)
-        else:
-            return index
-    return None
 
 
 def _report(folder: Path | None, metrics: dict[str, float]) -> None:
@@ -255,11 +220,12 @@ def _report(folder: Path | None, metrics: dict[str, float]) -> None:
     ray.train.report({name: float(value) for name, value in metrics.items()}, checkpoint=checkpoint)
 
 
-def _trained_talker(checkpoint: ray.train.Checkpoint | None, training: TrainingConfig, corpus: Corpus) -> Talker:
-    if checkpoint is None:
-        raise RuntimeError("the training ended without a checkpoint: no worker reported its last step")
-    with checkpoint.as_directory() as folder:
-        state = load_state(Path(folder), run_digest=run_digest(training, corpus))
+def _trained_talker(run_uri: str, training: TrainingConfig, corpus: Corpus) -> Talker:
+    with newest_whole_checkpoint(run_uri, Ranks(), say=logger.warning) as folder:
+        state = folder and load_state(folder, run_digest=run_digest(training, corpus))
+    if state is None or state.step < training.num_steps:
+        reached = f"step {state.step} of {training.num_steps}" if state else "no step"
+        raise TrainingError(f"{run_uri}: the last whole checkpoint holds {reached}; resume")
     talker = build_talker(training, corpus)
     talker.load_state_dict(state.ema)
     return talker.eval().requires_grad_(False)

@@ -1,7 +1,14 @@
 """Training in plain torch, one process per rank, without Ray: objectives, loop, optimizer, checkpoints, telemetry."""
 
 from diffusiontalker.training.build import build_objective, build_talker, require_fitting, student_of, window_source
-from diffusiontalker.training.checkpoint import CheckpointError, TrainingState, load_state, require_whole, save_state
+from diffusiontalker.training.checkpoint import (
+    SUM_NAME,
+    CheckpointError,
+    TrainingState,
+    load_state,
+    require_whole,
+    save_state,
+)
 from diffusiontalker.training.loop import TrainingConfig, run_digest, train, training_batch, validate
 from diffusiontalker.training.objectives import (
     ConditioningConfig,
@@ -18,6 +25,7 @@ from diffusiontalker.training.telemetry import FileTelemetry, NoTelemetry, Telem
 from diffusiontalker.training.timing import TimedTraining, TrainingTime, time_trainings
 
 __all__ = [
+    "SUM_NAME",
     "CheckpointError",
     "ConditioningConfig",
     "DistillationObjective",

@@ -15,6 +15,7 @@ from diffusiontalker.config import publish_file, sha256_of
 
 FILE_NAME = "training_state.pt"
 SUM_NAME = "training_state.json"
+"""Says `step` and `sha256` of the file."""
 
 
 class CheckpointError(ValueError):

@@ -205,7 +205,13 @@ def test_a_damaged_missing_or_foreign_checkpoint_is_refused(corpus, tmp_path):
     with pytest.raises(CheckpointError, match="holds no training_state"):
         load_state(tmp_path, run_digest="other")
     file = tmp_path / "2" / "training_state.pt"
-    file.write_bytes(file.read_bytes()[:1000])
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1  # torch would not notice
+    for damaged in (content, content[:1000], b""):
+        file.write_bytes(damaged)
+        with pytest.raises(CheckpointError, match="damaged"):
+            load_state(tmp_path / "2", run_digest="other")
+    (tmp_path / "2" / "training_state.json").unlink()
     with pytest.raises(CheckpointError, match="damaged"):
         load_state(tmp_path / "2", run_digest="other")
 
