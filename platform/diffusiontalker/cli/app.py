@@ -16,6 +16,7 @@ import tyro
 
 from diffusiontalker import __version__
 from diffusiontalker.cli.animation import Animate, Enroll, ListVoices
+from diffusiontalker.cli.bench_training import BenchTraining
 from diffusiontalker.cli.benchmarks import BenchSearch, BenchServe
 from diffusiontalker.cli.corpora import ImportCorpus, InspectCorpus, LabelCorpus, SynthesizeCorpus
 from diffusiontalker.cli.endpoint import NewKey, Serve
@@ -52,7 +53,10 @@ VERBS: dict[str, type[Verb] | Group] = {
     "evaluate": Evaluate,
     "serve": Serve,
     "keys": Group(summary="Keys of the endpoint.", verbs={"new": NewKey}),
-    "bench": Group(summary="Measurements of this machine.", verbs={"search": BenchSearch, "serve": BenchServe}),
+    "bench": Group(
+        summary="Measurements of this machine.",
+        verbs={"training": BenchTraining, "search": BenchSearch, "serve": BenchServe},
+    ),
 }
 """The whole surface of the command line."""
 

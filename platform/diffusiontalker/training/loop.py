@@ -140,6 +140,7 @@ def train(
     if "validation" in corpus.info.splits:
         validation = window_source(config, corpus, talker, split="validation")
     metrics = dict[str, float]()
+    logged_step, logged_at = first_step, time.perf_counter()
     for step in range(first_step, config.num_steps):
         data_started = time.perf_counter()
         batch = training_batch(source, config, step=step, ranks=ranks).to(device)
@@ -155,8 +156,12 @@ def train(
                 "train/learning_rate": rate,
                 "data/wait_seconds": step_started - data_started,
                 "train/step_seconds": time.perf_counter() - step_started,
+                "train/samples_per_second": config.batch_size
+                * (done - logged_step)
+                / (time.perf_counter() - logged_at),
                 "train/workers": float(ranks.world_size),
             }
+            logged_step, logged_at = done, time.perf_counter()
         if is_checkpoint and validation is not None:
             metrics |= validate(objective.validating(average), validation, config, device=device)
         if done % config.log_every == 0 or is_checkpoint:

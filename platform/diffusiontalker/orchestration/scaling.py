@@ -1,0 +1,85 @@
+"""What Ray Train costs, and what more workers bring: one training bare, and on Ray with several numbers of workers."""
+
+import dataclasses
+import json
+import shutil
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from diffusiontalker.data import Corpus
+from diffusiontalker.orchestration.train import OrchestrationConfig, train_on_ray
+from diffusiontalker.training import FileTelemetry, TrainingConfig, train
+
+BARE = 0
+"""Stands for the number of workers of the plain loop in this process."""
+_START_STEPS = 4
+"""Steps that are not counted: the first ones allocate."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Throughput:
+    """How fast a training ran, start-up left out, everything between its steps included."""
+
+    workers: int
+    """Ranks of one thread each; `BARE` for the plain loop."""
+    samples_per_s: float
+    """Windows a second: median over the repeats."""
+    slowest: float
+    """The slowest repeat."""
+    fastest: float
+    """The fastest repeat."""
+
+
+def time_workers(
+    training: TrainingConfig, corpus_uri: str, *, workers: Sequence[int], repeats: int, folder: Path
+) -> list[Throughput]:
+    """Trains bare and with every number of workers, in turns, each with one thread and its checkpoints.
+
+    Args:
+        training: what is trained; `log_every` is 1 here.
+        corpus_uri: corpus.
+        workers: numbers of ranks on Ray, one CPU each.
+        repeats: turns.
+        folder: gets checkpoints and logs.
+    """
+    training = dataclasses.replace(training, log_every=1)
+    speeds: dict[int, list[float]] = {number: [] for number in (BARE, *workers)}
+    for turn in range(repeats):
+        for number in speeds:
+            place = folder / f"{turn}-{number}"
+            _train(training, corpus_uri, workers=number, folder=place)
+            speeds[number].append(_samples_per_s(training, place / "metrics.jsonl"))
+            shutil.rmtree(place)
+    return [
+        Throughput(workers=number, samples_per_s=statistics.median(found), slowest=min(found), fastest=max(found))
+        for number, found in speeds.items()
+    ]
+
+
+def _train(training: TrainingConfig, corpus_uri: str, *, workers: int, folder: Path) -> None:
+    if workers != BARE:
+        train_on_ray(
+            training, corpus_uri, run_name="timed", storage_uri=folder, telemetry_folder=folder,
+            orchestration=OrchestrationConfig(num_workers=workers),
+        )  # fmt: skip
+        return
+
+    def keep(state: Path | None, metrics: dict[str, float]) -> None:
+        assert state is not None
+        shutil.copytree(state, folder / f"checkpoint-{metrics['step']:.0f}")
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        train(training, Corpus.open(corpus_uri), on_checkpoint=keep, telemetry=FileTelemetry(folder))
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _samples_per_s(training: TrainingConfig, log: Path) -> float:
+    rows = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()][_START_STEPS:]
+    seconds = sum(training.batch_size / row["train/samples_per_second"] for row in rows)
+    return training.batch_size * len(rows) / seconds
