@@ -110,16 +110,19 @@ class StreamingTalker:
         self._free = list(range(max_streams))[::-1]
         self._encoder_memory = StreamMemory(max_streams, encoder_shapes(encoder), device=self._device)
         self._denoiser_memory: dict[int, StreamMemory] = {}
+        self._look_ahead_s: dict[int, float] = {}
         self.streams: set[Stream] = set()
         """The open ones."""
 
     def look_ahead_s(self, num_steps: int | None = None) -> float:
         """Seconds of sound beyond a frame's instant that must have come before the frame can go out."""
-        fps, later = self._talker.motion_fps, self._delay(self._steps(num_steps))
-        frames = np.arange(round(fps) * 60)
-        speech = np.ceil((frames + later) * (SPEECH_FPS / fps) - 1e-6) + self._encoder.delay
-        ahead = (speech * _SPEECH_SAMPLES + _SAMPLES_AHEAD) / SAMPLE_RATE_HZ - frames / fps
-        return float(ahead.max())
+        fps, steps = self._talker.motion_fps, self._steps(num_steps)
+        if steps not in self._look_ahead_s:
+            frames = np.arange(round(fps) * 60)
+            speech = np.ceil((frames + self._delay(steps)) * (SPEECH_FPS / fps) - 1e-6) + self._encoder.delay
+            ahead = (speech * _SPEECH_SAMPLES + _SAMPLES_AHEAD) / SAMPLE_RATE_HZ - frames / fps
+            self._look_ahead_s[steps] = float(ahead.max())
+        return self._look_ahead_s[steps]
 
     @torch.inference_mode()
     def open(
