@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from job_here import run_here
 
 from diffusiontalker.inference import load_bundle
 
@@ -121,8 +122,7 @@ def test_resuming_a_finished_run_says_the_same_and_trains_nothing(job, distilled
         (["--training.talker.personalizer.embedding-dim", "32"], "embedding_dim is 32, the teacher's is 16"),
     ],
 )
-def test_bad_input_ends_with_code_2_and_says_what_is_wrong(more, expected, job, smoke_run, tmp_path):
-    process = job(*flags(smoke_run, tmp_path / "run"), *more, script=SCRIPT)
-    assert process.code == 2
-    assert expected in process.log
-    assert "Traceback" not in process.log
+def test_bad_input_ends_with_code_2_and_says_what_is_wrong(more, expected, smoke_run, tmp_path, caplog):
+    assert run_here(SCRIPT, *flags(smoke_run, tmp_path / "run"), *more) == 2
+    assert expected in caplog.text
+    assert "Traceback" not in caplog.text

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from job_here import run_here
 
 from diffusiontalker.config import load_config
 from diffusiontalker.inference import animate, load_bundle
@@ -132,9 +133,8 @@ def test_a_failing_trial_does_not_end_the_search(job, smoke_run, tmp_path):
         (["--mlflow-tracking-uri", "file:/nowhere"], "MLflow is not installed"),
     ],
 )
-def test_bad_input_ends_with_code_2_before_any_trial(more, expected, job, smoke_run, tmp_path):
-    process = job(*flags(smoke_run, tmp_path / "run"), *more, script=SCRIPT)
-    assert process.code == 2
-    assert expected in process.log
-    assert "Traceback" not in process.log
+def test_bad_input_ends_with_code_2_before_any_trial(more, expected, smoke_run, tmp_path, caplog):
+    assert run_here(SCRIPT, *flags(smoke_run, tmp_path / "run"), *more) == 2
+    assert expected in caplog.text
+    assert "Traceback" not in caplog.text
     assert not (tmp_path / "run").exists()

@@ -2,17 +2,22 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from endpoint import Endpoint, make_bundle
+from endpoint import Endpoint
+from tiny_student import tiny_bundle
+
+from diffusiontalker.inference import save_bundle
 
 
 @pytest.fixture(scope="session")
 def bundle_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_bundle(tmp_path_factory.mktemp("bundles") / "first")
+    path = tmp_path_factory.mktemp("bundles") / "first"
+    save_bundle(tiny_bundle(), path)
+    return path
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def endpoint(bundle_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
-    """Shared by the tests that leave it as it is."""
+    """Shared by the tests that leave it as it is, and by the last, which ends it."""
     started = Endpoint(bundle_path, tmp_path_factory.mktemp("endpoint"))
     try:
         started.wait()

@@ -9,8 +9,9 @@ from pathlib import Path
 import grpc
 import numpy as np
 import pytest
-from endpoint import speech, wav
+from endpoint import wait_for
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from sounds import speech, wav
 
 from diffusiontalker.client import AsyncClient, Client, EndpointError
 from diffusiontalker.face import CHANNELS, read_motion
@@ -132,7 +133,7 @@ def test_audio2face_clients_are_served(channel, bundle):
     assert bundle.digest in configs[0].content
     samples = speech(seed=4, seconds=1.5)
     controller = a2f_controller_service_pb2_grpc.A2FControllerServiceStub(channel)
-    call = controller.ProcessAudioStream(a2f_messages(samples), metadata=(("voice", "ben"),), timeout=60)
+    call = controller.ProcessAudioStream(a2f_messages(samples), metadata=(("voice", "Ben"),), timeout=60)
     header, *data, event, status = call
     names = list(header.animation_data_stream_header.skel_animation_header.blend_shapes)
     assert names == [name[0].upper() + name[1:] for name in names]
@@ -141,7 +142,7 @@ def test_audio2face_clients_are_served(channel, bundle):
     frames = np.float32([message.animation_data.skel_animation.blend_shape_weights[0].values for message in data])
     order = [CHANNELS.index(name[0].lower() + name[1:]) for name in names]
     quantized = (samples * 32767).astype("<i2").astype(np.float32) / 32768
-    expected = animate(bundle, quantized, voice="ben", emotion="neutral").coefficients[:, order]
+    expected = animate(bundle, quantized, voice="Ben", emotion="neutral").coefficients[:, order]
     assert_equal(frames, expected)
 
 
@@ -154,3 +155,21 @@ def test_a_cancelled_call_frees_its_stream(channel, endpoint, bundle):
     with Client(endpoint.url, retries=10) as client, client.stream() as stream:
         stream.end()
         assert list(stream) == []
+
+
+def test_sigterm_lets_streams_end(endpoint, bundle):
+    """The last of this file: it ends the endpoint that the others share."""
+    samples = speech(seed=1, seconds=4.0)
+    with Client(endpoint.url) as client, client.stream(sample_format="float32", voice="anna") as stream:
+        stream.send(samples[:16_000])
+        pieces = iter(stream)
+        frames = [next(pieces).coefficients]
+        endpoint.terminate()
+        wait_for(lambda: "finishing" in endpoint.log.read_text(), what=endpoint.log.read_text)
+        for begin in range(16_000, len(samples), 8000):
+            stream.send(samples[begin : begin + 8000])
+        stream.end()
+        frames += [piece.coefficients for piece in pieces]
+    assert_equal(np.concatenate(frames), animate(bundle, samples, voice="anna", emotion="neutral").coefficients)
+    assert endpoint.end() == 0, endpoint.log.read_text()
+    assert "Traceback" not in endpoint.log.read_text()

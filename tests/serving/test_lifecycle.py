@@ -1,4 +1,4 @@
-"""Ending, swapping, reconfiguring and killing: what clients notice of it."""
+"""Reconfiguring, killing and swapping: what clients notice of it."""
 
 import asyncio
 import os
@@ -11,10 +11,12 @@ import httpx
 import numpy as np
 import pytest
 import redis_process
-from endpoint import Cluster, Endpoint, make_bundle, speech, wait_for, wav
+from endpoint import Cluster, wait_for
+from sounds import speech, wav
+from tiny_student import tiny_bundle
 
 from diffusiontalker.client import AsyncClient, Client, EndpointError
-from diffusiontalker.inference import animate, enroll, load_bundle
+from diffusiontalker.inference import animate, enroll, load_bundle, save_bundle
 
 pytestmark = [pytest.mark.ray, pytest.mark.serve]
 
@@ -66,36 +68,14 @@ def cluster(tmp_path_factory):
         started.end()
 
 
-@pytest.fixture
-def arguments(bundle_path, tmp_path):
-    return {"bundle": str(bundle_path), "voices": str(tmp_path / "voices")}
-
-
-def test_sigterm_lets_streams_end(bundle_path, tmp_path):
-    endpoint = Endpoint(bundle_path, tmp_path)
-    try:
-        endpoint.wait()
-        samples = speech(seed=1, seconds=4.0)
-        with Client(endpoint.url) as client, client.stream(sample_format="float32", voice="anna") as stream:
-            stream.send(samples[:16_000])
-            pieces = iter(stream)
-            frames = [next(pieces).coefficients]
-            endpoint.terminate()
-            wait_for(lambda: "finishing" in endpoint.log.read_text(), what=endpoint.log.read_text)
-            for begin in range(16_000, len(samples), 8000):
-                stream.send(samples[begin : begin + 8000])
-            stream.end()
-            frames += [piece.coefficients for piece in pieces]
-        expected = animate(load_bundle(bundle_path), samples, voice="anna", emotion="neutral").coefficients
-        np.testing.assert_allclose(np.concatenate(frames), expected, atol=2e-5)
-        assert endpoint.end() == 0, endpoint.log.read_text()
-        assert "Traceback" not in endpoint.log.read_text()
-    finally:
-        endpoint.end()
+@pytest.fixture(scope="module")
+def arguments(bundle_path, tmp_path_factory):
+    """The same in every test, so that the replicas of one serve the next."""
+    return {"bundle": str(bundle_path), "voices": str(tmp_path_factory.mktemp("voices"))}
 
 
 def test_limits_change_without_a_restart(cluster, arguments):
-    cluster.deploy(arguments)
+    cluster.deploy(arguments, by_command=True)
     before = cluster.replica_pids("Talker")
     with Client(cluster.url, retries=0) as client:
         client.animate(wav(speech(seconds=2.0)))
@@ -104,18 +84,6 @@ def test_limits_change_without_a_restart(cluster, arguments):
             client.animate(wav(speech(seconds=2.0)))
         client.animate(wav(speech(seconds=0.5)))
     assert cluster.replica_pids("Talker") == before
-
-
-def test_another_student_takes_over_without_a_failed_request(cluster, arguments, tmp_path):
-    cluster.deploy(arguments, talker={"num_replicas": 2})
-    second = make_bundle(tmp_path / "second", seed=7)
-    digest = load_bundle(second).digest
-    with Load(cluster.url) as load:
-        cluster.deploy(arguments | {"bundle": str(second)}, talker={"num_replicas": 2})
-        with Client(cluster.url) as client:
-            wait_for(lambda: client.about()["digest"] == digest, what=lambda: "the other student")
-        load.goes_on()
-    assert set(load.outcomes) == {"ok"}, load.outcomes
 
 
 def test_a_killed_replica_loses_only_what_it_had_in_hand(cluster, arguments):
@@ -130,6 +98,19 @@ def test_a_killed_replica_loses_only_what_it_had_in_hand(cluster, arguments):
     del failures["ok"]
     assert failures.total() <= clients, load.outcomes
     assert set(failures) <= {"unavailable", "internal", "http_500", "http_503", "RemoteProtocolError"}, load.outcomes
+
+
+def test_another_student_takes_over_without_a_failed_request(cluster, arguments, tmp_path):
+    cluster.deploy(arguments, talker={"num_replicas": 2})
+    second = tmp_path / "second"
+    save_bundle(tiny_bundle(seed=7), second)
+    digest = load_bundle(second).digest
+    with Load(cluster.url) as load:
+        cluster.deploy(arguments | {"bundle": str(second)}, talker={"num_replicas": 2})
+        with Client(cluster.url) as client:
+            wait_for(lambda: client.about()["digest"] == digest, what=lambda: "the other student")
+        load.goes_on()
+    assert set(load.outcomes) == {"ok"}, load.outcomes
 
 
 @pytest.mark.skipif(redis_process.BINARY is None, reason=redis_process.REASON)
@@ -163,17 +144,22 @@ def test_a_thousand_requests_for_fifty_voices_compute_fifty_embeddings(cluster, 
         asyncio.run(ask(order[800:900]))
         redis.start()
         asyncio.run(ask(order[900:]))
-        sources = lambda: {  # noqa: E731
-            (where, source): cluster.metric("style_cache_total", deployment=where, source=source)
-            for where in ("Talker", "Personalizer")
-            for source in ("memory", "shared", "joined", "computed")
-        }
-        of = lambda where: sum(count for (one, _), count in sources().items() if one == where)  # noqa: E731
-        wait_for(lambda: of("Talker") >= 1000, what=lambda: f"the counters, {sources()}")
-        asked = lambda: sources()["Talker", "computed"]  # noqa: E731
-        wait_for(lambda: of("Personalizer") == asked(), what=lambda: f"the counters, {sources()}")
-        assert 50 <= asked() <= 100, sources()
-        assert sources()["Personalizer", "computed"] == 50, sources()
+
+        def sources() -> Counter[tuple[str, str]]:
+            counted: Counter[tuple[str, str]] = Counter()
+            for labels, value in cluster.samples("style_cache_total"):
+                counted[labels["deployment"], labels["source"]] += int(value)
+            return counted
+
+        def are_told() -> bool:
+            counted = sources()
+            of = {name: sum(value for (one, _), value in counted.items() if one == name) for name, _ in counted}
+            return of.get("Talker", 0) >= 1000 and of.get("Personalizer", 0) == counted["Talker", "computed"]
+
+        wait_for(are_told, what=lambda: f"the counters, {sources()}")
+        counted = sources()
+        assert 50 <= counted["Talker", "computed"] <= 100, counted
+        assert counted["Personalizer", "computed"] == 50, counted
         bundle = load_bundle(bundle_path)
         for number in (0, 17, 49):
             voice = enroll(bundle, [references[number]], name="v")

@@ -1,40 +1,14 @@
-"""Sounds, files of sounds, and pools that decode them."""
+"""Pools that decode files of sound, and what they refuse."""
 
 import contextlib
-import io
-import struct
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-import numpy as np
 import pytest
-import soundfile
 
 from diffusiontalker.audio.waveform import AudioLimits
 from diffusiontalker.serving.decoding import DecodingConfig, DecodingPool
 from diffusiontalker.serving.errors import ServingError
-
-RATE_HZ = 16_000
-
-
-def tone(seconds: float = 1.5, *, rate_hz: int = RATE_HZ) -> np.ndarray:
-    return (0.5 * np.sin(2 * np.pi * 440.0 * np.arange(round(seconds * rate_hz)) / rate_hz)).astype(np.float32)
-
-
-def encoded(samples: np.ndarray, *, rate_hz: int = RATE_HZ, kind: str = "WAV", subtype: str | None = None) -> bytes:
-    buffer = io.BytesIO()
-    soundfile.write(buffer, samples, rate_hz, format=kind, subtype=subtype)
-    return buffer.getvalue()
-
-
-def with_data_size(wav: bytes, size: int) -> bytes:
-    position = wav.index(b"data") + 4
-    return wav[:position] + struct.pack("<I", size) + wav[position + 4 :]
-
-
-def with_rate(wav: bytes, rate_hz: int) -> bytes:
-    position = wav.index(b"fmt ") + 12
-    return wav[:position] + struct.pack("<I", rate_hz) + wav[position + 4 :]
 
 
 @contextlib.asynccontextmanager

@@ -1,7 +1,6 @@
 """The endpoint on Ray Serve in processes of its own, with a tiny student."""
 
 import contextlib
-import io
 import json
 import os
 import secrets
@@ -14,16 +13,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import httpx
-import numpy as np
 import pytest
-import soundfile
-import torch
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from diffusiontalker.face import CHANNELS
-from diffusiontalker.inference import Bundle, SamplingConfig, save_bundle
-from diffusiontalker.models import DenoiserConfig, PersonalizerConfig, SpeechEncoderConfig, Talker, TalkerConfig
 from diffusiontalker.serving.app import GRPC_SERVICERS
 
 START_S = 90.0
@@ -33,43 +26,7 @@ _ENVIRONMENT = os.environ | {
     "RAY_metrics_report_interval_ms": "1000",
 }
 """Of a cluster and of those who talk to it."""
-
-
-def make_bundle(folder: Path, *, seed: int = 0) -> Path:
-    """A student of tiny size whose output depends on everything it is given."""
-    config = TalkerConfig(
-        encoder=SpeechEncoderConfig(width=16, dilations=(1, 2), look_ahead_frames=2, dropout=0.0),
-        personalizer=PersonalizerConfig(embedding_dim=8, personalized_dim=8, hidden_dim=8, num_heads=2),
-        denoiser=DenoiserConfig(width=16, dilations=(1, 2), look_ahead_frames=1, dropout=0.0),
-    )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        talker = Talker(
-            config, speakers=("anna", "ben"), emotions=("neutral", "happy", "sad"), channel_names=CHANNELS,
-            motion_fps=25.0,
-        ).eval()  # fmt: skip
-        for parameter in talker.parameters():
-            if not parameter.any():
-                torch.nn.init.normal_(parameter, std=0.3)
-        talker.statistics.mean.fill_(0.5)
-        talker.statistics.scale.fill_(0.05)
-    save_bundle(Bundle(talker=talker, sampling=SamplingConfig(num_steps=2), card={"name": f"tiny {seed}"}), folder)
-    return folder
-
-
-def speech(*, seed: int = 0, seconds: float = 1.0) -> np.ndarray:
-    """Noise that comes and goes; different for every seed."""
-    generator = np.random.default_rng(seed)
-    time_s = np.arange(round(seconds * 16_000)) / 16_000
-    envelope = 0.5 + 0.5 * np.sin(2 * np.pi * generator.uniform(2, 5) * time_s)
-    return (0.2 * envelope * generator.standard_normal(len(time_s))).clip(-1, 1).astype(np.float32)
-
-
-def wav(samples: np.ndarray) -> bytes:
-    """As an uploaded file, exact."""
-    buffer = io.BytesIO()
-    soundfile.write(buffer, samples, 16_000, format="WAV", subtype="FLOAT")
-    return buffer.getvalue()
+_HEADERS = {"authorization": f"Bearer {_ENVIRONMENT['RAY_AUTH_TOKEN']}"}
 
 
 def _beside_python(program: str) -> str:
@@ -147,6 +104,7 @@ class Cluster:
         self.url = f"http://127.0.0.1:{self.port}"
         gcs, self.dashboard, self.metrics_port = free_port(), free_port(), free_port()
         self.address = f"127.0.0.1:{gcs}"
+        self._applications_url = f"http://127.0.0.1:{self.dashboard}/api/serve/applications/"
         self.log = folder / "head.log"
         flags = {
             "--port": gcs, "--dashboard-port": self.dashboard, "--dashboard-host": "127.0.0.1", "--num-cpus": 4,
@@ -162,8 +120,14 @@ class Cluster:
                 env=_ENVIRONMENT,
             )  # fmt: skip
 
-    def deploy(self, arguments: dict, *, talker: dict | None = None, personalizer: dict | None = None) -> None:
-        """Deploys one endpoint and returns when all of it runs."""
+    def deploy(
+        self, arguments: dict, *, talker: dict | None = None, personalizer: dict | None = None, by_command: bool = False
+    ) -> None:
+        """Deploys one endpoint and returns when all of it runs.
+
+        Replicas stay where the arguments do. `by_command`: with `serve deploy`, which sends what is sent here, from a
+        process that imports Ray Serve first.
+        """
         config = {
             "http_options": {"host": "127.0.0.1", "port": self.port},
             "grpc_options": {"port": self.grpc_port, "grpc_servicer_functions": list(GRPC_SERVICERS)},
@@ -174,18 +138,25 @@ class Cluster:
                     "import_path": "diffusiontalker.serving.app:build_app",
                     "args": arguments,
                     "deployments": [
-                        {"name": "Talker", "ray_actor_options": {"num_cpus": 0.5}, **(talker or {})},
+                        {"name": "Talker", "ray_actor_options": {"num_cpus": 0.5}, "user_config": {}, **(talker or {})},
                         {"name": "Personalizer", "ray_actor_options": {"num_cpus": 0.5}, **(personalizer or {})},
                     ],
                 }
             ],
         }
+        if by_command:
+            self._deploy_by_command(config)
+        else:
+            answer = httpx.put(self._applications_url, json=config, headers=_HEADERS, timeout=60.0)
+            assert answer.status_code == 200, answer.text
+        wait_for(self._is_running, what=lambda: json.dumps(self._state()), seconds=START_S)
+
+    def _deploy_by_command(self, config: dict) -> None:
         path = self.folder / "config.yaml"
         path.write_text(yaml.safe_dump(config))
         command = [_beside_python("serve"), "deploy", "-a", f"http://127.0.0.1:{self.dashboard}", str(path)]
         outcome = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=_ENVIRONMENT)
         assert outcome.returncode == 0, outcome.stdout + outcome.stderr
-        wait_for(self._is_running, what=lambda: json.dumps(self._state()), seconds=START_S)
 
     def wait(self) -> None:
         """Until it takes deployments."""
@@ -206,24 +177,19 @@ class Cluster:
 
     def _state(self) -> dict | None:
         """What the dashboard says of Ray Serve; None while it does not answer."""
-        headers = {"authorization": f"Bearer {_ENVIRONMENT['RAY_AUTH_TOKEN']}"}
-        url = f"http://127.0.0.1:{self.dashboard}/api/serve/applications/"
         try:
-            answer = httpx.get(url, headers=headers, timeout=20.0)
+            answer = httpx.get(self._applications_url, headers=_HEADERS, timeout=20.0)
         except httpx.HTTPError:
             return None
         return answer.json() if answer.status_code == 200 else None
 
-    def metric(self, name: str, **labels: str) -> float:
-        """The sum of one of our metrics over all replicas, as Prometheus would read it."""
+    def samples(self, name: str) -> list[tuple[dict[str, str], float]]:
+        """Labels and value of one of our metrics on every replica, as Prometheus would read them now."""
         text = httpx.get(f"http://127.0.0.1:{self.metrics_port}/metrics", timeout=20.0).text
-        families = text_string_to_metric_families(text)
-        return sum(
-            sample.value
-            for family in families
-            for sample in family.samples
-            if sample.name == f"ray_diffusiontalker_{name}" and labels.items() <= sample.labels.items()
-        )
+        full = f"ray_diffusiontalker_{name}"
+        lines = [line for line in text.splitlines() if line.startswith(full)]  # of a megabyte that is slow to parse
+        families = text_string_to_metric_families("\n".join(lines) + "\n")
+        return [(one.labels, one.value) for family in families for one in family.samples if one.name == full]
 
     def end(self) -> None:
         """Ends everything that belongs to it."""
@@ -231,7 +197,7 @@ class Cluster:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.process.pid, number)
             try:
-                self.process.wait(timeout=8.0)
+                self.process.wait(timeout=2.0)
                 break
             except subprocess.TimeoutExpired:
                 continue

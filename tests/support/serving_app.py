@@ -1,8 +1,7 @@
-"""The endpoint without Ray, at tiny size: a bundle, its core, and a real HTTP server in a thread."""
+"""The endpoint without Ray, at tiny size: its core, and a real HTTP server in a thread."""
 
 import asyncio
 import contextlib
-import io
 import socket
 import threading
 import time
@@ -12,62 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import numpy as np
-import soundfile
-import torch
 import uvicorn
+from tiny_student import tiny_bundle
 
-from diffusiontalker.face import CHANNELS
-from diffusiontalker.inference import Bundle, SamplingConfig, save_bundle
-from diffusiontalker.models import DenoiserConfig, PersonalizerConfig, SpeechEncoderConfig, Talker, TalkerConfig
+from diffusiontalker.inference import Bundle, save_bundle
 from diffusiontalker.serving.arguments import ServingArguments
 from diffusiontalker.serving.core import Core
 from diffusiontalker.serving.http import build_http
 from diffusiontalker.serving.plain import make_core
 
 TOLERANCE = 2e-5
-RATE_HZ = 16_000
 _DEADLINE_S = 60.0
-
-
-def tiny_bundle(
-    *, fps: float = 25.0, ahead: tuple[int | None, int | None] = (2, 1), steps: int = 2, guidance: float = 1.0
-) -> Bundle:
-    """A student with ARKit's channels whose output depends on everything it is given, seldom clamped."""
-    config = TalkerConfig(
-        encoder=SpeechEncoderConfig(width=16, dilations=(1, 2), look_ahead_frames=ahead[0], dropout=0.0),
-        personalizer=PersonalizerConfig(embedding_dim=8, personalized_dim=8, hidden_dim=8, num_heads=2),
-        denoiser=DenoiserConfig(width=16, dilations=(1, 2), look_ahead_frames=ahead[1], dropout=0.0),
-    )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(1)
-        talker = Talker(
-            config, speakers=("anna", "Ben"), emotions=("neutral", "happy", "sad"), channel_names=CHANNELS,
-            motion_fps=fps,
-        ).eval()  # fmt: skip
-        for parameter in talker.parameters():
-            if not parameter.any():
-                torch.nn.init.normal_(parameter, std=0.3)
-        talker.statistics.mean.fill_(0.5)
-        talker.statistics.scale.fill_(0.05)
-    return Bundle(
-        talker=talker, sampling=SamplingConfig(num_steps=steps, guidance_scale=guidance), card={"name": "tiny"}
-    )
-
-
-def speech(seconds: float = 1.0, *, seed: int = 0) -> np.ndarray:
-    """(samples,) noise that comes and goes; different for every seed."""
-    generator = np.random.default_rng(seed)
-    time_s = np.arange(round(seconds * RATE_HZ)) / RATE_HZ
-    envelope = 0.5 + 0.5 * np.sin(2 * np.pi * generator.uniform(2, 5) * time_s)
-    return (0.2 * envelope * generator.standard_normal(len(time_s))).clip(-1, 1).astype(np.float32)
-
-
-def wav(samples: np.ndarray, *, rate_hz: int = RATE_HZ) -> bytes:
-    """As an uploaded file, exact."""
-    buffer = io.BytesIO()
-    soundfile.write(buffer, samples, rate_hz, format="WAV", subtype="FLOAT")
-    return buffer.getvalue()
 
 
 def arguments_of(folder: Path, *, bundle: Bundle | None = None, **changes: Any) -> ServingArguments:

@@ -1,6 +1,7 @@
 """Tiny real things for tests: a corpus of made-up clips and a network that trains on it in a second."""
 
 import math
+import multiprocessing
 from collections.abc import Iterator
 
 import numpy as np
@@ -67,6 +68,14 @@ TINY_TRAINING = {
 def tiny_training(**changes) -> TrainingConfig:
     """The tiny config with top-level changes."""
     return from_plain(TrainingConfig, TINY_TRAINING | changes)
+
+
+def train_on_two_ranks(config: dict, uri: str, folder) -> None:
+    """Trains in two processes, which are forked from one that has imported what training needs, and nothing else."""
+    multiprocessing.set_forkserver_preload(["diffusiontalker.training"])
+    torch.multiprocessing.start_processes(
+        train_rank, args=(2, config, uri, str(folder)), nprocs=2, start_method="forkserver"
+    )
 
 
 def train_rank(rank: int, world_size: int, config: dict, uri: str, folder: str) -> None:

@@ -49,7 +49,7 @@ def log_mel_of_windows(
     """One mel frame for each stretch of `WINDOW_SAMPLES` samples, in whose middle it stands."""
     if windows.device.type != "cpu":
         return _log_mel(windows, num_mels)
-    # A few at a time, whose spectra stay in the cache: 1.7 times faster on CPUs, and in bounded memory.
+    # A few at a time, whose spectra stay in the cache: 1.6 times faster on a CPU (18.5 -> 11.9 ms), in bounded memory.
     rows = max(1, _AT_ONCE // max(1, windows.shape[1]))
     parts = [
         torch.cat([_log_mel(part, num_mels) for part in clips.split(_AT_ONCE, dim=1)], dim=1)

@@ -184,7 +184,8 @@ def _faces(showcase: Showcase, motions: dict[str, list[list[MotionClip]]], shown
     rows = {"truth": clip.motion, "prediction": sample}
     times_s = _telling_instants(clip.motion, count=_FACE_FRAMES)
     caption = f"Clip {clip.clip_id} on the rig '{rig.name}': the recording above, one sample of {shown.name} below."
-    return [_picture("faces", "The face", caption, lambda: plots.draw_face_strip(rig, rows, times_s))]
+    strips = plots.render_face_strip(rig, rows, times_s)
+    return [_picture("faces", "The face", caption, lambda: plots.draw_face_strip(strips, times_s))]
 
 
 def _telling_instants(motion: MotionClip, *, count: int) -> list[float]:

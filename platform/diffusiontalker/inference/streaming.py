@@ -8,7 +8,8 @@ that `animate` gives for the same sound, style and seed.
 import dataclasses
 import itertools
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -28,6 +29,7 @@ from diffusiontalker.inference.stream_memory import (
 )
 from diffusiontalker.models import LogMelEncoder
 
+KeyT = TypeVar("KeyT")
 _SPEECH_SAMPLES = SAMPLE_RATE_HZ // SPEECH_FPS
 _WINDOWS_REACH = WINDOW_SAMPLES - HOP_SAMPLES
 """Samples that the windows of speech frames span beyond `_SPEECH_SAMPLES` for each of them."""
@@ -108,16 +110,19 @@ class StreamingTalker:
         self._free = list(range(max_streams))[::-1]
         self._encoder_memory = StreamMemory(max_streams, encoder_shapes(encoder), device=self._device)
         self._denoiser_memory: dict[int, StreamMemory] = {}
+        self._look_ahead_s: dict[int, float] = {}
         self.streams: set[Stream] = set()
         """The open ones."""
 
     def look_ahead_s(self, num_steps: int | None = None) -> float:
         """Seconds of sound beyond a frame's instant that must have come before the frame can go out."""
-        fps, later = self._talker.motion_fps, self._delay(self._steps(num_steps))
-        frames = np.arange(round(fps) * 60)
-        speech = np.ceil((frames + later) * (SPEECH_FPS / fps) - 1e-6) + self._encoder.delay
-        ahead = (speech * _SPEECH_SAMPLES + _SAMPLES_AHEAD) / SAMPLE_RATE_HZ - frames / fps
-        return float(ahead.max())
+        fps, steps = self._talker.motion_fps, self._steps(num_steps)
+        if steps not in self._look_ahead_s:
+            frames = np.arange(round(fps) * 60)
+            speech = np.ceil((frames + self._delay(steps)) * (SPEECH_FPS / fps) - 1e-6) + self._encoder.delay
+            ahead = (speech * _SPEECH_SAMPLES + _SAMPLES_AHEAD) / SAMPLE_RATE_HZ - frames / fps
+            self._look_ahead_s[steps] = float(ahead.max())
+        return self._look_ahead_s[steps]
 
     @torch.inference_mode()
     def open(
@@ -188,16 +193,15 @@ class StreamingTalker:
             How many streams moved, 0 when none can; and the frames that came out.
         """
         moved: set[Stream] = set()
-        for frames, group in _grouped((self._speech_ready(stream), stream) for stream in self.streams):
-            self._hear(group, frames)
-            moved.update(group)
+        for frames, group in _grouped(self.streams, by=self._speech_ready):
+            if frames > 0:
+                self._hear(group, frames)
+                moved.update(group)
         pieces = []
-        ready = ((self._motion_ready(stream), stream.num_steps, stream) for stream in self.streams)
-        by_steps: dict[int, list[tuple[int, Stream]]] = {}
-        for frames, num_steps, stream in ready:
-            by_steps.setdefault(num_steps, []).append((frames, stream))
-        for num_steps, streams in by_steps.items():
-            for frames, group in _grouped(streams):
+        for (frames, num_steps), group in _grouped(
+            self.streams, by=lambda stream: (self._motion_ready(stream), stream.num_steps)
+        ):
+            if frames > 0:
                 pieces += self._move(group, frames, num_steps=num_steps)
                 moved.update(group)
         return len(moved), pieces
@@ -312,10 +316,9 @@ class StreamingTalker:
         return self._denoiser_memory[num_steps]
 
 
-def _grouped(ready: Iterable[tuple[int, Stream]]) -> list[tuple[int, list[Stream]]]:
-    """Streams that can move by as many frames."""
-    groups: dict[int, list[Stream]] = {}
-    for frames, stream in ready:
-        if frames > 0:
-            groups.setdefault(frames, []).append(stream)
+def _grouped(streams: Iterable[Stream], *, by: Callable[[Stream], KeyT]) -> list[tuple[KeyT, list[Stream]]]:
+    """Streams of which `by` says the same."""
+    groups: dict[KeyT, list[Stream]] = {}
+    for stream in streams:
+        groups.setdefault(by(stream), []).append(stream)
     return list(groups.items())

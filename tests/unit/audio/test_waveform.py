@@ -1,6 +1,5 @@
 """Decoding: exact where it can be, in sync where it is lossy, and a clear refusal for every bad file."""
 
-import io
 import os
 import struct
 import sys
@@ -11,15 +10,12 @@ import pytest
 import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sounds import encoded, tone, with_data_size, with_rate
 
 from diffusiontalker.audio.waveform import AudioError, AudioLimits, encode_flac, read_waveform, write_wav
 from diffusiontalker.config import ArtefactError
 
 REAL_SPEECH = Path(os.environ.get("DIFFUSIONTALKER_REAL_DATA", "../shared/data")) / "speech"
-
-
-def tone(seconds: float = 1.0, *, rate_hz: int = 16_000, frequency_hz: float = 440.0) -> np.ndarray:
-    return (0.5 * np.sin(2 * np.pi * frequency_hz * np.arange(round(seconds * rate_hz)) / rate_hz)).astype(np.float32)
 
 
 def bursts(*, rate_hz: int) -> np.ndarray:
@@ -30,22 +26,6 @@ def bursts(*, rate_hz: int) -> np.ndarray:
         first = round(start * rate_hz)
         signal[first : first + rate_hz // 10] = generator.uniform(-0.6, 0.6, rate_hz // 10)
     return signal
-
-
-def encoded(samples: np.ndarray, *, rate_hz: int = 16_000, kind: str = "WAV", subtype: str | None = None) -> bytes:
-    buffer = io.BytesIO()
-    soundfile.write(buffer, samples, rate_hz, format=kind, subtype=subtype)
-    return buffer.getvalue()
-
-
-def with_data_size(wav: bytes, size: int) -> bytes:
-    position = wav.index(b"data") + 4
-    return wav[:position] + struct.pack("<I", size) + wav[position + 4 :]
-
-
-def with_rate(wav: bytes, rate_hz: int) -> bytes:
-    position = wav.index(b"fmt ") + 12
-    return wav[:position] + struct.pack("<I", rate_hz) + wav[position + 4 :]
 
 
 def with_flac_length(flac: bytes, total_samples: int) -> bytes:

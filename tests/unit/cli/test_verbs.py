@@ -169,7 +169,7 @@ def test_the_installed_program_animates_in_a_process_of_its_own(
 
 @pytest.mark.slow
 def test_bench_search_compares_ways_to_train_a_student(corpus_path: Path, bundle_path: Path, command: Callable) -> None:
-    flags = ["--rounds", "1", "--trial-steps", "10", "--trials", "2", "--paths-per-clip", "1", "--threads", "2"]
+    flags = ["--rounds", "1", "--trial-steps", "10", "--trials", "2", "--paths-per-clip", "1", "--threads", "1"]
     outcome = command("bench", "search", "--bundle", bundle_path, "--corpus", corpus_path, *flags)
     assert (outcome.code, outcome.err) == (0, "")
     heads, shared, anew, *halvings, totals = outcome.out.splitlines()

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from diffusiontalker.evaluation.plots.faces import draw_face, draw_face_strip, render_face
+from diffusiontalker.evaluation.plots.faces import draw_face, draw_face_strip, render_face, render_face_strip
 from diffusiontalker.face import CHANNELS, MotionClip, builtin_rig
 
 
@@ -63,12 +63,14 @@ def test_an_open_mouth_is_darker_than_a_closed_one():
 def test_a_strip_has_one_picture_per_instant_and_clip(tmp_path):
     rig = builtin_rig()
     clip = MotionClip(coefficients=np.zeros((10, 52)), fps=25.0)
-    figure = draw_face_strip(rig, {"truth": clip, "prediction": clip}, [0.0, 0.2, 9.0], title="hello", pixels=40)
+    times_s = [0.0, 0.2, 9.0]
+    strips = render_face_strip(rig, {"truth": clip, "prediction": clip}, times_s, pixels=40)
+    figure = draw_face_strip(strips, times_s, title="hello")
     assert len(figure.axes) == 6
     assert [ax.get_title() for ax in figure.axes[:3]] == ["0.00 s", "0.20 s", "9.00 s"]
     figure.savefig(tmp_path / "strip.png")
     assert (tmp_path / "strip.png").stat().st_size > 5000
-    assert len(draw_face_strip(rig, clip, [0.0], pixels=40).axes) == 1
+    assert len(draw_face_strip(render_face_strip(rig, clip, [0.0], pixels=40), [0.0]).axes) == 1
 
 
 def test_draw_face_fills_an_axis_without_frame():

@@ -4,8 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-import torch
-from torch import nn
+from tiny_student import tiny_bundle
 
 from diffusiontalker.inference import (
     AnimationError,
@@ -15,28 +14,15 @@ from diffusiontalker.inference import (
     animate,
     make_voice,
 )
-from diffusiontalker.models import DenoiserConfig, PersonalizerConfig, SpeechEncoderConfig, Talker, TalkerConfig
 
 TOLERANCE = 2e-5
 
 
-def bundle_of(*, fps: float = 25.0, ahead: tuple[int | None, int | None] = (None, None), steps: int = 2) -> Bundle:
-    """A lively bundle; `ahead` are the look-aheads of encoder and denoiser."""
-    config = TalkerConfig(
-        encoder=SpeechEncoderConfig(width=16, dilations=(1, 2, 4), look_ahead_frames=ahead[0], dropout=0.0),
-        personalizer=PersonalizerConfig(embedding_dim=8, personalized_dim=8, hidden_dim=8, num_heads=2),
-        denoiser=DenoiserConfig(width=16, dilations=(1, 2), look_ahead_frames=ahead[1], dropout=0.0),
+def bundle_of(*, ahead: tuple[int | None, int | None] = (None, None), **options) -> Bundle:
+    """A lively bundle of three channels; `ahead` are the look-aheads of encoder and denoiser."""
+    return tiny_bundle(
+        ahead=ahead, dilations=(1, 2, 4), channel_names=("jawOpen", "smile", "brow"), mean=0.0, scale=1.0, **options
     )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(1)
-        talker = Talker(
-            config, speakers=("a", "b"), emotions=("neutral", "happy"), channel_names=("jawOpen", "smile", "brow"),
-            motion_fps=fps,
-        ).eval()  # fmt: skip
-        for parameter in talker.parameters():
-            if not parameter.any():
-                nn.init.normal_(parameter, std=0.3)
-    return Bundle(talker=talker, sampling=SamplingConfig(num_steps=steps))
 
 
 def noise(samples: int, *, seed: int = 0) -> np.ndarray:

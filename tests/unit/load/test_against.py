@@ -148,6 +148,9 @@ def test_the_plain_endpoint_answers_as_ours_does(bundle_path: Path, url: str) ->
         assert plain.post("/v1/animations", files={"audio": b"no sound"}).status_code == 422
 
 
+@pytest.mark.slow
+@pytest.mark.ray
+@pytest.mark.serve
 def test_both_endpoints_take_their_turns_and_end(bundle_path: Path) -> None:
     load = LoadConfig(levels=(2,), seconds=0.4, warm_up_s=0.1, duration_s=1.5)
     told: list[str] = []

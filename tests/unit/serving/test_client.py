@@ -1,20 +1,20 @@
-"""The client against a real server: both kinds, every method, every error by name, patience where it is asked for."""
+"""The client against a real server: both kinds, every method, every error by name."""
 
 import asyncio
 import hashlib
 import inspect
 import json
-import threading
-import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
+from both_clients import Both, error_of
 from in_loop import in_loop
-from serving_app import TOLERANCE, Server, served, speech, tiny_bundle, wait_until, wav
+from serving_app import TOLERANCE, Server, served
+from sounds import speech, wav
+from tiny_student import tiny_bundle
 
-from diffusiontalker.client import AsyncClient, Client, EndpointError
+from diffusiontalker.client import AsyncClient, Client
 from diffusiontalker.face import CHANNELS
 from diffusiontalker.inference import animate, embed, make_voice
 
@@ -28,41 +28,6 @@ def server(tmp_path_factory) -> Iterator[Server]:
     (folder / "keys.txt").write_text(f"alice:{hashlib.sha256(b'sesame').hexdigest()}")
     with served(folder, keys_file=str(folder / "keys.txt"), limits={"max_seconds": 5.0}) as started:
         yield started
-
-
-class Both:
-    """Calls the blocking or the asyncio client in the same way."""
-
-    def __init__(self, url: str, *, is_async: bool, **options) -> None:
-        self.client = (AsyncClient if is_async else Client)(url, **({"key": "sesame"} | options))
-        self._loop = asyncio.new_event_loop()
-
-    def __getattr__(self, name: str):
-        def call(*arguments, **options):
-            made = getattr(self.client, name)(*arguments, **options)
-            return self._loop.run_until_complete(made) if inspect.isawaitable(made) else made
-
-        return call
-
-    def streamed(self, waveform: np.ndarray, **start) -> tuple[dict, np.ndarray]:
-        """Facts and frames of a stream that is fed at once."""
-        if isinstance(self.client, Client):
-            with self.client.stream(**start) as stream:
-                stream.send(waveform)
-                stream.end()
-                return stream.facts, np.concatenate([frames.coefficients for frames in stream])
-        return self._loop.run_until_complete(self._streamed(waveform, start))
-
-    async def _streamed(self, waveform: np.ndarray, start: dict) -> tuple[dict, np.ndarray]:
-        assert isinstance(self.client, AsyncClient)
-        async with self.client.stream(**start) as stream:
-            await stream.send(waveform)
-            await stream.end()
-            return stream.facts, np.concatenate([frames.coefficients async for frames in stream])
-
-    def end(self) -> None:
-        self.close()
-        self._loop.close()
 
 
 @pytest.fixture(params=[False, True], ids=["blocking", "asyncio"])
@@ -150,12 +115,6 @@ def test_all_pages_of_voices_are_read(server, client, monkeypatch):
         client.delete(voice_id)
 
 
-def error_of(action, *arguments, **options) -> EndpointError:
-    with pytest.raises(EndpointError) as caught:
-        action(*arguments, **options)
-    return caught.value
-
-
 def test_what_the_endpoint_refuses_is_an_error_by_name(server, client, tmp_path):
     for action, arguments, options, code, status in (
         (client.animate, (b"hello" * 9,), {}, "unsupported_format", 415),
@@ -230,123 +189,3 @@ async def test_one_may_send_and_read_at_the_same_time(server):
             numbers += [frames.first_frame + row for row in range(len(frames.coefficients))]
         await sending
     assert numbers == list(range(100))
-
-
-class Flaky(ThreadingHTTPServer):
-    """Gives the answers it was told to, one a request; an answer of None hangs up."""
-
-    def __init__(self, *answers: tuple[int, dict, str] | None) -> None:
-        self.answers, self.times = list(answers), []
-        super().__init__(("127.0.0.1", 0), _FlakyHandler)
-        self.url = f"http://127.0.0.1:{self.server_port}"
-        self._thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.01})
-
-    def __enter__(self) -> "Flaky":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *error) -> None:
-        self.shutdown()
-        self._thread.join()
-        self.server_close()
-
-
-class _FlakyHandler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def do_GET(self) -> None:
-        assert isinstance(self.server, Flaky)
-        self.server.times.append(time.monotonic())
-        answer = self.server.answers.pop(0)
-        if answer is None:
-            self.close_connection = True
-            return
-        status, headers, body = answer
-        self.send_response(status)
-        for name, value in headers.items():
-            self.send_header(name, value)
-        self.send_header("content-length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body.encode())
-
-    def log_message(self, *arguments) -> None:
-        pass
-
-
-def busy(after_s: float) -> tuple[int, dict, str]:
-    return 429, {}, json.dumps({"error": {"code": "busy", "message": "try again", "retry_after_s": after_s}})
-
-
-GOOD = (200, {}, "{}")
-
-
-def test_a_busy_endpoint_is_asked_again_after_as_long_as_it_says(is_async):
-    with Flaky(busy(0.2), (503, {"retry-after": "0"}, "starting"), None, GOOD) as flaky:
-        client = Both(flaky.url, is_async=is_async)
-        assert client.about() == {}
-        assert len(flaky.times) == 4
-        assert flaky.times[1] - flaky.times[0] >= 0.2
-        assert flaky.times[3] - flaky.times[2] >= 2.0, "the third wait, where nothing was said"
-        client.end()
-
-
-def test_patience_ends(is_async):
-    with Flaky(*[busy(0.01)] * 10) as flaky:
-        for retries in (0, 2):
-            client = Both(flaky.url, is_async=is_async, retries=retries)
-            flaky.times.clear()
-            error = error_of(client.about)
-            assert (error.code, error.status, error.retry_after_s) == ("busy", 429, 0.01)
-            assert error.is_temporary
-            assert len(flaky.times) == retries + 1
-            client.end()
-
-
-@pytest.mark.parametrize(
-    ("answer", "code", "message"),
-    [
-        ((502, {}, "<html>bad gateway"), "http_502", "<html>bad gateway"),
-        ((500, {}, ""), "http_500", "Internal Server Error"),
-        ((400, {}, '{"error": "text"}'), "http_400", '{"error": "text"}'),
-        ((400, {}, '{"error": {}}'), "http_400", '{"error": {}}'),
-        ((400, {}, "[]"), "http_400", "[]"),
-    ],
-)
-def test_answers_that_are_none_of_ours_are_errors_too(is_async, answer, code, message):
-    with Flaky(answer) as flaky:
-        client = Both(flaky.url, is_async=is_async)
-        error = error_of(client.about)
-        assert (error.code, error.message, error.status) == (code, message, answer[0])
-        client.end()
-
-
-def test_an_endpoint_that_is_not_there_or_does_not_answer_is_an_error(is_async):
-    with Flaky() as flaky:
-        url = flaky.url
-    client = Both(url, is_async=is_async, retries=0)
-    for action, arguments in ((client.about, ()), (client.streamed, (speech(),))):
-        error = error_of(action, *arguments)
-        assert error.code == "unavailable"
-        assert error.is_temporary
-        assert "cannot be reached" in error.message
-    client.end()
-    with Flaky((404, {}, "no such path")) as flaky:
-        client = Both(flaky.url, is_async=is_async)
-        assert error_of(client.streamed, speech()).code == "http_404"
-        client.end()
-    silent = ThreadingHTTPServer(("127.0.0.1", 0), _FlakyHandler)
-    client = Both(f"http://127.0.0.1:{silent.server_port}", is_async=is_async, timeout_s=0.2)
-    assert error_of(client.about).code == "no_answer"
-    client.end()
-    silent.server_close()
-
-
-def test_a_stream_whose_server_ends_is_lost(tmp_path):
-    with served(tmp_path) as server:
-        with Client(server.url) as client, client.stream() as stream:
-            wait_until(lambda: server.core.engine.streams.num_open == 1)
-            assert server._uvicorn is not None
-            server._uvicorn.should_exit = True
-            error = error_of(list, stream)
-        assert error.code == "unavailable"
-        assert "begin a new stream" in error.message

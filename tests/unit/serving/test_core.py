@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from decoding_pools import refusal
 from in_loop import eventually, in_loop
-from serving_app import TOLERANCE, arguments_of, core_of, slow_batches, speech, wav
+from serving_app import TOLERANCE, arguments_of, core_of, slow_batches
+from sounds import speech, wav
 
 from diffusiontalker.inference import VoiceStore, animate, embed, enroll, make_voice
 from diffusiontalker.serving.arguments import Limits

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from decoding_pools import RATE_HZ, encoded, limits_of, pool_of, refusal, tone, with_data_size, with_rate
+from decoding_pools import limits_of, pool_of, refusal
 from in_loop import in_loop
+from sounds import RATE_HZ, encoded, tone, with_data_size, with_rate
 
 from diffusiontalker.audio.waveform import read_waveform
 from diffusiontalker.serving.decoding import DecodingConfig
@@ -27,17 +28,17 @@ def silence(seconds: int, *, kind: str) -> bytes:
     return buffer.getvalue()
 
 
-WAV, FLAC = encoded(tone()), encoded(tone(), kind="FLAC")
-NAN = tone()
+WAV, FLAC = encoded(tone(1.5)), encoded(tone(1.5), kind="FLAC")
+NAN = tone(1.5)
 NAN[100] = np.nan
 BAD_FILES = {
     "empty": (b"", "bad_audio", "empty (0 bytes)"),
     "one byte": (b"R", "unsupported_format", "expected wav, flac"),
     "text": (b"hello, this is no sound" * 9, "unsupported_format", "unknown format"),
-    "aiff": (encoded(tone(), kind="AIFF"), "unsupported_format", "unknown format"),
+    "aiff": (encoded(tone(1.5), kind="AIFF"), "unsupported_format", "unknown format"),
     "a page of html": (b"<!DOCTYPE html>" + bytes(1000), "unsupported_format", "unknown format"),
     "NaN": (encoded(NAN, subtype="FLOAT"), "bad_audio", "1 samples are NaN or infinite"),
-    "infinite": (encoded(tone() + np.float32(np.inf), subtype="FLOAT"), "bad_audio", "NaN or infinite"),
+    "infinite": (encoded(tone(1.5) + np.float32(np.inf), subtype="FLOAT"), "bad_audio", "NaN or infinite"),
     "declares 4 GB": (with_data_size(encoded(tone(0.0)), 0xFFFF_FFFF), "bad_audio", "holds no samples"),
     "declares 2 GB": (with_data_size(WAV, 0x7000_0000), "bad_audio", "cut off"),
     "1024 channels": (encoded(np.zeros((100, 1024), np.float32)), "bad_audio", "1024 channels, allowed are 1 to 8"),
@@ -45,7 +46,7 @@ BAD_FILES = {
     "odd byte count": (with_data_size(WAV, 47_999)[:-1], "bad_audio", "47999 bytes of samples"),
     "half": (FLAC[: len(FLAC) // 2], "bad_audio", "cut off"),
     "too short": (encoded(tone(0.5)), "bad_audio", "at least 1 s are needed"),
-    "integers as floats": (encoded(tone() * 32768, subtype="FLOAT"), "bad_audio", "divide by full scale"),
+    "integers as floats": (encoded(tone(1.5) * 32768, subtype="FLOAT"), "bad_audio", "divide by full scale"),
 }  # fmt: skip
 
 
@@ -73,7 +74,7 @@ async def test_bad_files_are_named_and_told_apart_and_the_processes_live_on() ->
             assert error.message.startswith("reference 2: "), label
             assert message in error.message, label
             assert "/" not in error.message.replace("and/or", ""), label
-        assert len(await pool.decode(WAV, limits=LIMITS)) == len(tone())
+        assert len(await pool.decode(WAV, limits=LIMITS)) == len(tone(1.5))
         counters = pool.counters
         assert (counters.refused, counters.decoded, counters.started) == (len(BAD_FILES), 1, 1)
 
@@ -111,7 +112,7 @@ async def test_the_budget_of_memory_holds_and_its_end_is_a_clear_error() -> None
         error = await refusal(pool.decode(content, limits=LIMITS))
         assert error.code == "too_large"
         assert "more than 24 MiB" in error.message
-        assert len(await pool.decode(WAV, limits=LIMITS)) == len(tone())
+        assert len(await pool.decode(WAV, limits=LIMITS)) == len(tone(1.5))
         assert (pool.counters.started, pool.counters.crashed) == (2, 0)
         error = await refusal(pool.decode(bytes(48 << 20), limits=limits_of(max_bytes=1 << 30)))
         assert error.code == "too_large"  # Not even the upload fits.
@@ -131,7 +132,13 @@ async def test_the_decoders_own_budget_of_time_is_an_error_like_others() -> None
 @in_loop
 async def test_a_hundred_and_more_damaged_files_give_a_waveform_or_a_named_refusal() -> None:
     generator = np.random.default_rng(0)
-    originals = [WAV, FLAC, encoded(tone(), kind="OGG"), encoded(tone(), kind="MP3"), encoded(tone(), subtype="FLOAT")]
+    originals = [
+        WAV,
+        FLAC,
+        encoded(tone(1.5), kind="OGG"),
+        encoded(tone(1.5), kind="MP3"),
+        encoded(tone(1.5), subtype="FLOAT"),
+    ]
     files = []
     for original in originals:
         for _ in range(30):

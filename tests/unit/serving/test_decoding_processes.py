@@ -8,14 +8,15 @@ import sys
 from pathlib import Path
 
 import pytest
-from decoding_pools import encoded, limits_of, pool_of, refusal, tone
+from decoding_pools import limits_of, pool_of, refusal
 from in_loop import eventually, in_loop
+from sounds import encoded, tone
 
 from diffusiontalker.audio.waveform import encode_flac
 from diffusiontalker.serving.decoding import DecodingConfig, DecodingPool
 
 LIMITS = limits_of()
-WAV = encoded(tone())
+WAV = encoded(tone(1.5))
 
 
 @in_loop
@@ -28,7 +29,7 @@ async def test_a_process_that_hangs_is_killed_and_replaced() -> None:
         assert error.code == "too_large"
         assert "longer than 0.1 s" in error.message
         assert not Path(f"/proc/{pid}").exists()
-        assert len(await pool.decode(WAV, limits=LIMITS)) == len(tone())
+        assert len(await pool.decode(WAV, limits=LIMITS)) == len(tone(1.5))
         counters = pool.counters
         assert (counters.timed_out, counters.crashed, counters.started) == (1, 0, 2)
 
@@ -41,7 +42,7 @@ async def test_a_process_that_dies_is_replaced_and_the_audio_is_tried_once_more(
         await pool.start()
         (pid,) = pool.process_ids
         os.kill(pid, signal.SIGKILL)
-        assert len(await pool.decode(WAV, limits=LIMITS)) == len(tone())
+        assert len(await pool.decode(WAV, limits=LIMITS)) == len(tone(1.5))
         assert (pool.counters.crashed, pool.counters.started) == (1, 2)
         assert f"decoder process {pid} crashed on {len(WAV)} bytes: it ended with code -9" in caplog.text
 
@@ -58,7 +59,7 @@ async def test_audio_that_crashes_the_decoder_is_refused_after_a_second_try(
         assert error.code == "bad_audio"
         assert "the decoder crashed on it" in error.message
         assert (pool.counters.crashed, pool.counters.refused, pool.counters.started) == (2, 1, 2)
-        assert len(await pool.decode(WAV, limits=LIMITS)) == len(tone())
+        assert len(await pool.decode(WAV, limits=LIMITS)) == len(tone(1.5))
 
 
 @in_loop
@@ -108,7 +109,7 @@ async def test_a_caller_that_leaves_does_not_cost_a_process() -> None:
             await eventually(lambda: not pool._running)
             with pytest.raises(asyncio.CancelledError):
                 await caller
-        assert len(await pool.decode(WAV, limits=LIMITS)) == len(tone())
+        assert len(await pool.decode(WAV, limits=LIMITS)) == len(tone(1.5))
         assert pool.counters.started == 1
 
 

@@ -7,7 +7,9 @@ import pytest
 import torch
 from decoding_pools import refusal
 from in_loop import in_loop
-from serving_app import TOLERANCE, speech, tiny_bundle
+from serving_app import TOLERANCE
+from sounds import speech
+from tiny_student import tiny_bundle
 
 from diffusiontalker.face import MotionError
 from diffusiontalker.inference import Bundle, animate, embed, make_voice

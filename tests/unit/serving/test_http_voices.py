@@ -6,7 +6,9 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pytest
-from serving_app import Server, served, speech, tiny_bundle, wait_until, wav
+from serving_app import Server, served, wait_until
+from sounds import speech, wav
+from tiny_student import tiny_bundle
 
 from diffusiontalker.inference import Voice, VoiceStore, blend, enroll, make_voice
 

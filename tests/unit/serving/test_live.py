@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 from decoding_pools import refusal
 from in_loop import eventually, in_loop
-from serving_app import TOLERANCE, speech, tiny_bundle
+from serving_app import TOLERANCE
+from sounds import speech
+from tiny_student import tiny_bundle
 
 from diffusiontalker.inference import Bundle, StreamingTalker, animate, make_voice
 from diffusiontalker.serving.errors import ServingError

@@ -281,7 +281,7 @@ def test_two_ranks_distil_like_one(corpus, teacher_path, tmp_path):
         folder = tmp_path / str(steps)
         folder.mkdir()
         alone = train(from_plain(TrainingConfig, plain), corpus)
-        torch.multiprocessing.spawn(tiny.train_rank, args=(2, plain, corpus.uri, str(folder)), nprocs=2)
+        tiny.train_on_two_ranks(plain, corpus.uri, folder)
         first = torch.load(folder / "rank0.pt", weights_only=True)
         for name, tensor in alone.state_dict().items():
             if not name.endswith("attention.2.bias"):  # softmax does not see it: AdamW walks along its rounding errors

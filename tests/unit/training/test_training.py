@@ -66,7 +66,7 @@ def test_two_ranks_equal_one_rank(corpus, tmp_path):
     changes = json.loads(json.dumps(tiny.TINY_TRAINING))
     changes["talker"]["encoder"]["dropout"] = changes["talker"]["denoiser"]["dropout"] = 0.0
     alone = train(from_plain(TrainingConfig, changes), corpus)
-    torch.multiprocessing.spawn(tiny.train_rank, args=(2, changes, corpus.uri, str(tmp_path)), nprocs=2)
+    tiny.train_on_two_ranks(changes, corpus.uri, tmp_path)
     first, second = (torch.load(tmp_path / f"rank{rank}.pt", weights_only=True) for rank in (0, 1))
     assert_same_weights(first, second)
     assert_same_weights(alone.state_dict(), first, atol=2e-4, rtol=2e-3)

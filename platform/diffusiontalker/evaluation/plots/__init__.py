@@ -7,7 +7,7 @@ from diffusiontalker.evaluation.plots.channels import draw_channel_bars
 from diffusiontalker.evaluation.plots.corpus import draw_corpus
 from diffusiontalker.evaluation.plots.curves import CurvePanel, draw_curves, draw_variants
 from diffusiontalker.evaluation.plots.embeddings import EmbeddingPanel, draw_embeddings
-from diffusiontalker.evaluation.plots.faces import draw_face, draw_face_strip
+from diffusiontalker.evaluation.plots.faces import draw_face, draw_face_strip, render_face_strip
 from diffusiontalker.evaluation.plots.load import LoadSeries, draw_load
 from diffusiontalker.evaluation.plots.pareto import ParetoPoint, draw_pareto
 from diffusiontalker.evaluation.plots.style import render
@@ -32,4 +32,5 @@ __all__ = [
     "draw_training",
     "draw_variants",
     "render",
+    "render_face_strip",
 ]

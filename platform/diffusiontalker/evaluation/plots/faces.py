@@ -18,7 +18,7 @@ _AMBIENT = 0.28
 _CAMERA_DISTANCE = 4.0
 """Distance of the eye from the middle of the head, in head heights."""
 _SUPERSAMPLING = 2
-_CHUNK_PIXELS = 400_000
+_CHUNK_PIXELS = 50_000
 _MARGIN = 1.04
 _CELL_WIDTH_INCHES = 1.5
 
@@ -50,39 +50,52 @@ def draw_face(
     image = render_face(
         vertices, triangles, colors=colors, bounds=bounds, yaw_deg=yaw_deg, pitch_deg=pitch_deg, pixels=pixels
     )
-    ax.imshow(image, interpolation="antialiased")
-    ax.set_axis_off()
+    _show(ax, image)
 
 
-def draw_face_strip(
+def render_face_strip(
     rig: Rig,
     clips: MotionClip | Mapping[str, MotionClip],
     times_s: Sequence[float],
     *,
-    title: str | None = None,
     yaw_deg: float = 0.0,
     pixels: int = 300,
-) -> Figure:
-    """A figure of frames: one column per instant, one row per clip (labelled when a mapping is given).
+) -> dict[str, Float[np.ndarray, "instants rows columns 4"]]:
+    """Pictures of the part of the head that moves, for `draw_face_strip`: one per clip's label and instant.
 
-    The pictures show the part of the head that moves. An instant past the end of a clip shows its last frame.
+    They do not depend on the theme, and are most of the work. An instant past the end of a clip shows its last frame.
     """
-    rows = clips if isinstance(clips, Mapping) else {"": clips}
     bounds = _moving_part(rig)
-    width, height, _ = bounds[1] - bounds[0]
-    cell_height = _CELL_WIDTH_INCHES * height / width
-    size = (_CELL_WIDTH_INCHES * len(times_s) + 0.4, (cell_height + 0.1) * len(rows) + (0.7 if title else 0.4))
-    figure = Figure(figsize=size, layout="constrained")
-    axes = figure.subplots(len(rows), len(times_s), squeeze=False)
-    for ax, time_s in zip(axes[0], times_s, strict=True):
-        ax.set_title(f"{time_s:.2f} s", fontsize=8)
-    for row_axes, (label, clip) in zip(axes, rows.items(), strict=True):
+    strips = {}
+    for label, clip in (clips if isinstance(clips, Mapping) else {"": clips}).items():
         frames = np.clip(np.round(np.asarray(times_s) * clip.fps).astype(int), 0, clip.num_frames - 1)
         posed = rig.vertices(MotionClip(
             coefficients=clip.coefficients[frames], fps=clip.fps, channel_names=clip.channel_names
         ))  # fmt: skip
-        for ax, vertices in zip(row_axes, posed, strict=True):
-            draw_face(ax, vertices, rig.triangles, colors=rig.colors, bounds=bounds, yaw_deg=yaw_deg, pixels=pixels)
+        strips[label] = np.stack([
+            render_face(vertices, rig.triangles, colors=rig.colors, bounds=bounds, yaw_deg=yaw_deg, pixels=pixels)
+            for vertices in posed
+        ])  # fmt: skip
+    return strips
+
+
+def draw_face_strip(
+    strips: Mapping[str, Float[np.ndarray, "instants rows columns 4"]],
+    times_s: Sequence[float],
+    *,
+    title: str | None = None,
+) -> Figure:
+    """A figure of frames: one column per instant, one row per strip, labelled."""
+    height, width = next(iter(strips.values())).shape[1:3]
+    cell_height = _CELL_WIDTH_INCHES * height / width
+    size = (_CELL_WIDTH_INCHES * len(times_s) + 0.4, (cell_height + 0.1) * len(strips) + (0.7 if title else 0.4))
+    figure = Figure(figsize=size, layout="constrained")
+    axes = figure.subplots(len(strips), len(times_s), squeeze=False)
+    for ax, time_s in zip(axes[0], times_s, strict=True):
+        ax.set_title(f"{time_s:.2f} s", fontsize=8)
+    for row_axes, (label, images) in zip(axes, strips.items(), strict=True):
+        for ax, image in zip(row_axes, images, strict=True):
+            _show(ax, image)
         row_axes[0].text(-0.04, 0.5, label, rotation=90, va="center", ha="right", transform=row_axes[0].transAxes,
                          fontsize=9)  # fmt: skip
     if title:
@@ -120,6 +133,11 @@ def render_face(
     averaged = blocks.mean(axis=(1, 3))
     averaged[..., :3] /= np.maximum(averaged[..., 3:], 1e-6)
     return np.clip(averaged, 0.0, 1.0)
+
+
+def _show(ax: Axes, image: np.ndarray) -> None:
+    ax.imshow(image, interpolation="antialiased")
+    ax.set_axis_off()
 
 
 def _moving_part(rig: Rig) -> np.ndarray:
@@ -171,7 +189,8 @@ def _rasterize(screen: np.ndarray, shaded: np.ndarray, triangles: np.ndarray, *,
         lowest = np.minimum(np.minimum(weight_second, weight_third), 1 - weight_second - weight_third)
         inside = np.nonzero(lowest >= -1e-4)[0]
         owner, pixel = owner[inside], (y * columns + x)[inside]
-        weights = np.stack([1 - weight_second - weight_third, weight_second, weight_third], axis=1)[inside]
+        weight_second, weight_third = weight_second[inside], weight_third[inside]
+        weights = np.stack([1 - weight_second - weight_third, weight_second, weight_third], axis=1)
         depth = np.einsum("pc,pc->p", weights, corners[owner, :, 2])
         order = np.argsort(depth)
         order = order[depth[order] > nearest[pixel[order]]]
