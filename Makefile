@@ -7,7 +7,7 @@ DEV := $(VENV)/installed-dev
 # Empty is off. Hundreds of processes of the suite import the same modules: what one of them compiles, the others read.
 export PYTHONDONTWRITEBYTECODE :=
 # Unit tests run in two processes with one thread each; those that start clusters need the machine for themselves.
-UNIT := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile tests/unit
+UNIT := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile tests/unit tests/manifests
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .PHONY: help demo test check lint format clean

@@ -1,85 +1,56 @@
-"""The main job under `ray job submit`, against a real head node started with `ray start`."""
+"""Jobs under `ray job submit`, against real nodes started with `ray start`: what they bring, where they run, and what
+the one who submitted them is told."""
 
-import contextlib
-import os
-import secrets
-import signal
-import socket
-import subprocess
-import sys
-import threading
-import time
-from collections.abc import Iterator
+import json
 from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).resolve().parents[2]
-RAY = Path(sys.executable).with_name("ray")
-
-# A cluster of its own token, whatever tokens this machine's user has from other clusters.
-CLUSTER = {
-    "PATH": f"{RAY.parent}{os.pathsep}{os.environ['PATH']}",
-    "RAY_ADDRESS": "",
-    "RAY_AUTH_MODE": "token",
-    "RAY_AUTH_TOKEN": secrets.token_hex(32),
-    "RAY_USAGE_STATS_ENABLED": "0",
-}
+from ray_nodes import logged
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(600)]
 
 
-def free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as stack:
-        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]
+def test_a_submitted_job_runs_to_its_end_and_its_ranks_on_the_workers(submitted):
+    output = submitted.ended.stdout + submitted.ended.stderr
+    assert submitted.ended.returncode == 0, output
+    assert "joining the Ray cluster" in output
+    assert (submitted.out / "report.json").exists()
+    assert (submitted.out / "hello.glb").exists()
+    assert {row["train/workers"] for row in logged(submitted.out)} == {2}
 
 
-@pytest.fixture
-def head_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Address of the jobs API of a head node; the node ends with its process group."""
-    gcs, dashboard, agent, metrics, client = free_ports(5)
-    command = [
-        str(RAY), "start", "--head", "--block", "--num-cpus", "2", "--node-ip-address", "127.0.0.1",
-        "--port", str(gcs), "--dashboard-host", "127.0.0.1", "--dashboard-port", str(dashboard),
-        "--dashboard-agent-listen-port", str(agent), "--metrics-export-port", str(metrics),
-        "--ray-client-server-port", str(client), "--object-store-memory", str(128 * 1024 * 1024),
-        "--temp-dir", str(tmp_path_factory.mktemp("r")),
-    ]  # fmt: skip
-    log = tmp_path_factory.mktemp("head") / "log"
-    with log.open("w") as stream:
-        node = subprocess.Popen(
-            command, env=os.environ | CLUSTER, stdout=stream, stderr=subprocess.STDOUT, start_new_session=True
-        )
-    try:
-        deadline = time.monotonic() + 120
-        while "Ray runtime started" not in log.read_text(encoding="utf-8"):
-            assert node.poll() is None, log.read_text(encoding="utf-8")
-            assert time.monotonic() < deadline, log.read_text(encoding="utf-8")
-            threading.Event().wait(0.1)
-        yield f"http://127.0.0.1:{dashboard}"
-    finally:
-        node.terminate()
-        try:
-            node.wait(timeout=60)
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(node.pid, signal.SIGKILL)
+def test_driver_and_ranks_run_the_code_that_was_submitted(cluster, submitted):
+    provenance = json.loads((submitted.out / "provenance.json").read_text(encoding="utf-8"))
+    assert provenance["diffusiontalker"] == submitted.VERSION
+    imported = [path.read_text(encoding="utf-8") for path in submitted.imports.iterdir()]
+    for node in cluster.nodes[:3]:
+        assert any(str(node.folder) in path for path in imported), (node.folder, imported)
 
 
-def test_the_main_job_runs_when_it_is_submitted_to_a_cluster(head_node, tmp_path):
-    out = tmp_path / "run"
-    completed = subprocess.run(
-        [
-            RAY, "job", "submit", "--address", head_node, "--working-dir", ROOT, "--",
-            "python", "jobs/train_teacher.py", "--config", "jobs/configs/smoke.yaml", "--out", out,
-            "--regression-steps", "0",
-        ],
-        cwd=ROOT, env=os.environ | CLUSTER, capture_output=True, text=True, timeout=500, check=False,
+def test_only_what_a_job_needs_is_uploaded(cluster, submitted):
+    imported = [Path(path.read_text(encoding="utf-8")) for path in submitted.imports.iterdir()]
+    package = next(path for path in imported if path.is_relative_to(cluster.nodes[0].folder)).parents[2]
+    files = {str(path.relative_to(package)): path.stat().st_size for path in package.rglob("*") if path.is_file()}
+    assert "platform/diffusiontalker/__init__.py" in files
+    assert not [name for name in files if "big.bin" in name or name.startswith(("runs/", "tests/"))]
+    assert sum(files.values()) < 5_000_000, sorted(files, key=files.__getitem__)[-5:]
+
+
+def test_the_driver_runs_on_the_node_that_has_what_it_asks_for(cluster, tmp_path):
+    place, source = tmp_path / "place", tmp_path / "source"
+    source.mkdir()
+    ended = cluster.run("sh", "-c", f"pwd > {place}", source=source, flags=["--entrypoint-resources", '{"quiet": 1}'])
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert place.read_text(encoding="utf-8").startswith(f"{cluster.nodes[2].folder}/")
+
+
+def test_bad_input_is_told_to_the_one_who_submitted_it(cluster, repository_root):
+    ended = cluster.run(
+        "python", "jobs/train_teacher.py", "--config", "jobs/configs/smoke.yaml",
+        "--orchestration.num-workers", 2, "--training.batch-size", 3,
+        source=repository_root, flags=["--submission-id", "bad-input"],
     )  # fmt: skip
-    assert completed.returncode == 0, completed.stdout + completed.stderr
-    assert "joining the Ray cluster" in completed.stdout + completed.stderr
-    assert (out / "report.json").exists()
-    assert (out / "hello.glb").exists()
+    assert ended.returncode == 1
+    assert "training.batch_size 3 does not divide" in ended.stdout
+    assert "exit code 2" in ended.stdout
+    assert cluster.http.get("/api/jobs/bad-input").json()["driver_exit_code"] == 2

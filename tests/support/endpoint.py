@@ -44,12 +44,12 @@ def free_port() -> int:
 class Endpoint:
     """`diffusiontalker serve` in a process of its own."""
 
-    def __init__(self, bundle: Path, folder: Path, *flags: str) -> None:
+    def __init__(self, bundle: Path | str, folder: Path, *flags: str, voices: str = "") -> None:
         self.port, self.grpc_port = free_port(), free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log, self.is_ending = folder / "serve.log", False
         command = [
-            _beside_python("diffusiontalker"), "serve", "--bundle", bundle, "--voices", folder / "voices",
+            _beside_python("diffusiontalker"), "serve", "--bundle", bundle, "--voices", voices or folder / "voices",
             "--port", self.port, "--grpc-port", self.grpc_port, *flags,
         ]  # fmt: skip
         with self.log.open("wb") as log:

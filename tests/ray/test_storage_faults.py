@@ -1,0 +1,93 @@
+"""An object store that is slow, busy, cut off and away for a while: a training and a serving start survive it."""
+
+import contextlib
+import dataclasses
+import threading
+from collections.abc import Callable, Iterator
+
+import boto3
+import httpx
+import pytest
+from endpoint import Endpoint
+from faulty_proxy import Faults, FaultyProxy
+from sounds import speech, wav
+from tiny_student import tiny_bundle
+from trainings import LONG, QUICK, checkpoints, differences, rows, trained_here
+
+from diffusiontalker.data import Corpus, write_corpus
+from diffusiontalker.inference import VoiceStore, enroll, save_bundle
+from diffusiontalker.orchestration import train_on_ray
+
+pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(400)]
+
+BAD = Faults(delay_s=0.02, slow_down_share=0.15, cut_share=0.15, cut_after_bytes=20_000)
+
+
+@pytest.fixture
+def bucket(s3_proxy):
+    boto3.client("s3").create_bucket(Bucket="faults")
+    yield "s3://faults"
+    s3_proxy.faults = Faults()
+
+
+@contextlib.contextmanager
+def an_outage(proxy: FaultyProxy, *, when: Callable[[], bool], seconds: float) -> Iterator[None]:
+    """The store is away for a while as soon as something has happened."""
+    is_over = threading.Event()
+
+    def watch() -> None:
+        while not is_over.wait(0.02):
+            if when():
+                proxy.fail_for(seconds)
+                return
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        watcher.join()
+
+
+def test_a_training_whose_corpus_and_checkpoints_lie_in_a_bad_store_learns_the_same(
+    ray_session, s3_proxy, bucket, tiny_corpus, tmp_path
+):
+    corpus = Corpus.open(tiny_corpus)
+    write_corpus(
+        corpus.clips(), f"{bucket}/corpus", motion_fps=corpus.info.motion_fps, channel_names=corpus.info.channel_names
+    )
+    before = s3_proxy.counts.copy()
+    s3_proxy.faults = BAD
+    log = tmp_path / "metrics.jsonl"
+    with an_outage(s3_proxy, when=lambda: log.exists() and len(rows(tmp_path)) >= 45, seconds=3.0):
+        talker = train_on_ray(
+            LONG, f"{bucket}/corpus", run_name="bad", storage_uri=f"{bucket}/runs", telemetry_folder=tmp_path,
+            orchestration=dataclasses.replace(QUICK, max_failures=0),
+        )  # fmt: skip
+    did = s3_proxy.counts - before
+    assert min(did["slowed_down"], did["cut"], did["refused"]) > 0, did
+    assert [row["step"] for row in rows(tmp_path)] == list(range(1, LONG.num_steps + 1)), "no step was repeated"
+    assert checkpoints(tmp_path) == []
+    assert differences(talker, trained_here(LONG, tiny_corpus)) == []
+
+
+def test_an_endpoint_starts_from_a_bad_store_and_knows_its_voices(s3_proxy, bucket, tmp_path):
+    bundle = tiny_bundle()
+    save_bundle(bundle, f"{bucket}/bundle")
+    voice = enroll(bundle, [speech(2.0)], name="Anna")
+    VoiceStore(f"{bucket}/voices").save(voice)
+    before = s3_proxy.counts.copy()
+    s3_proxy.faults = BAD
+    endpoint = Endpoint(f"{bucket}/bundle", tmp_path, voices=f"{bucket}/voices")
+    try:
+        with an_outage(s3_proxy, when=lambda: s3_proxy.counts["connections"] > before["connections"] + 5, seconds=2.0):
+            endpoint.wait()
+        answer = httpx.post(
+            f"{endpoint.url}/v1/animations", params={"voice": voice.voice_id}, content=wav(speech()), timeout=30.0
+        )
+        assert answer.status_code == 200, answer.text
+    finally:
+        endpoint.end()
+    did = s3_proxy.counts - before
+    assert min(did["slowed_down"], did["refused"]) > 0, did
