@@ -7,13 +7,14 @@ from collections import Counter
 import pytest
 import redis_process
 import torch
-from endpoint import make_bundle, speech, wav
 from ray_nodes import RayNodes, first_step_after, free_ports, logged, wait_for
+from sounds import speech, wav
+from tiny_student import tiny_bundle
 
 from diffusiontalker.client import Client, EndpointError
 from diffusiontalker.config import load_config
 from diffusiontalker.data import Corpus
-from diffusiontalker.inference import load_bundle
+from diffusiontalker.inference import load_bundle, save_bundle
 from diffusiontalker.orchestration import MainJobConfig
 from diffusiontalker.training import train
 
@@ -27,7 +28,7 @@ def told(url: str) -> str:
     """What one asks over a new connection is told: ok, or the code of an error."""
     try:
         with Client(url, retries=0, timeout_s=30.0) as client:
-            client.animate(wav(speech(seconds=0.3)))
+            client.animate(wav(speech(0.3)))
     except EndpointError as error:
         return error.code
     return "ok"
@@ -126,7 +127,8 @@ def cluster(tmp_path, tmp_path_factory):
 
 def test_an_endpoint_answers_on_and_a_training_is_resumed_when_the_head_is_back(cluster, repository_root, tmp_path):
     out, (port,) = tmp_path / "run", free_ports(1)
-    arguments = {"bundle": str(make_bundle(tmp_path / "student")), "voices": str(tmp_path / "voices")}
+    save_bundle(tiny_bundle(), tmp_path / "student")
+    arguments = {"bundle": str(tmp_path / "student"), "voices": str(tmp_path / "voices")}
     served = Served(cluster, port, arguments)
     served.deploy({})
     replicas = served.replicas()

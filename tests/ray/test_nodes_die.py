@@ -21,6 +21,7 @@ OVERRIDES = [
     *("--orchestration.num-workers", "2", "--orchestration.min-workers", "1"),
     # Ray takes one checkpoint per health check: 8 steps a second, however fast the machine is.
     *("--orchestration.health-check-interval-s", "0.5", "--orchestration.resize-check-interval-s", "1"),
+    *("--orchestration.start-timeout-s", "5"),
 ]
 
 

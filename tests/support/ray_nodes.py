@@ -30,8 +30,6 @@ NOTICES_DEATH_SOON = {
     "RAY_health_check_period_ms": "500",
     # How long the processes of a node live without a head.
     "RAY_gcs_rpc_server_reconnect_timeout_s": "300",
-    # Elastic training: how long it waits for a node of which it does not know yet that it is dead.
-    "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "5",
 }
 
 _HEAD = "127.0.0.2"

@@ -63,7 +63,10 @@ class OrchestrationConfig:
     checkpoints_to_keep: int = 2
     """Newest checkpoints that stay in the storage."""
     health_check_interval_s: float = 2.0
-    """Seconds between two looks at the workers: how soon a death is noticed."""
+    """Seconds between two looks at the workers: how soon a death is noticed. A look takes one checkpoint at most, so
+    more than `training.checkpoint_every` steps in this time are not possible."""
+    start_timeout_s: float = 60.0
+    """Seconds that workers may take to start; after the death of a node, how long an elastic group waits for it."""
 
     def __post_init__(self) -> None:
         """Checks ranges."""
@@ -75,7 +78,7 @@ class OrchestrationConfig:
                 raise ValueError(f"{name} is {getattr(self, name)}, expected at least {lowest}")
         if self.min_workers > self.num_workers:
             raise ValueError(f"min_workers is {self.min_workers}, expected at most num_workers, {self.num_workers}")
-        for name in ("health_check_interval_s", "resize_check_interval_s"):
+        for name in ("health_check_interval_s", "resize_check_interval_s", "start_timeout_s"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} is {getattr(self, name)}, expected a positive number")
 
@@ -150,8 +153,11 @@ def train_on_ray(
             run_config=run_config(orchestration, run_name=run_name, storage_uri=storage_uri),
         )
         # Read by Ray Train from the environment of the process that calls `fit`.
-        interval = {"RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": str(orchestration.health_check_interval_s)}
-        with environment(interval), _own_interrupt_handler():
+        settings = {
+            "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": str(orchestration.health_check_interval_s),
+            "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": str(orchestration.start_timeout_s),
+        }
+        with environment(settings), _own_interrupt_handler():
             try:
                 trainer.fit()
             except ray.train.TrainingFailedError as error:
