@@ -7,7 +7,8 @@
 Tries students of many sizes on Ray Tune, all taught by paths that the teacher takes once; shows in search.html which of
 them nothing beats in error, size and speed; leaves the chosen one in bundle/, and in chosen.yaml the request for its
 full distillation. The space is written in the configuration: dotted keys of `training` with lists of values.
-On a cluster every node must see the teacher and SHARED. A search never overwrites another; --resume continues it.
+SHARED is a folder that every node sees, or s3://bucket/prefix.
+A search never overwrites another; --resume continues it, --resume-if-exists starts or continues it.
 Exit codes: 0 done, 2 bad usage or input, 1 failure.
 """
 

@@ -4,7 +4,8 @@
     python jobs/train_teacher.py --config jobs/configs/grid_teacher.yaml --corpus.folder RECORDINGS
     ray job submit --working-dir . -- python jobs/train_teacher.py --config jobs/configs/demo.yaml --out SHARED/demo
 
-On a cluster every node must see SHARED. A run never overwrites another; --resume continues it.
+SHARED is a folder that every node sees, or s3://bucket/prefix.
+A run never overwrites another; --resume continues it, --resume-if-exists starts or continues it.
 Exit codes: 0 done, 2 bad usage or input, 1 failure.
 """
 

@@ -35,9 +35,10 @@ class BenchTraining(Verb):
         for name in ("batch_size", "steps", "repeats"):
             if getattr(self, name) < (10 if name == "steps" else 1):
                 raise UsageError(f"--{name.replace('_', '-')} {getattr(self, name)}: expected more")
+        from diffusiontalker.data import Corpus
         from diffusiontalker.orchestration.scaling import BARE, time_workers
         from diffusiontalker.storage import absolute_uri
-        from diffusiontalker.training import TrainingConfig
+        from diffusiontalker.training import TrainingConfig, step_flops
 
         training = TrainingConfig(
             num_steps=self.steps, batch_size=self.batch_size, checkpoint_every=max(1, self.steps // 2)
@@ -46,6 +47,7 @@ class BenchTraining(Verb):
             found = time_workers(
                 training, absolute_uri(self.corpus), workers=self.workers, repeats=self.repeats, folder=Path(folder)
             )
+        gigaflop = step_flops(training, Corpus.open(self.corpus)) / self.batch_size / 1e9
         bare = found[0].samples_per_s
         one = next((row.samples_per_s for row in found if row.workers == 1), bare)
         say(f"{'':18} {'samples/s':>10} {'slowest':>8} {'fastest':>8} {'of bare':>8} {'of one worker':>14}")
@@ -55,3 +57,4 @@ class BenchTraining(Verb):
                 f"{name:18} {row.samples_per_s:10.2f} {row.slowest:8.2f} {row.fastest:8.2f} "
                 f"{row.samples_per_s / bare:8.3f} {row.samples_per_s / one:14.2f}"
             )
+        say(f"one sample: {gigaflop:.2f} GFLOP forward and backward, {gigaflop * bare:.0f} GFLOP/s in the bare loop")

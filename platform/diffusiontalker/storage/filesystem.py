@@ -10,8 +10,8 @@ import fsspec
 import pyarrow as pa
 from pyarrow import fs
 
-_S3_ATTEMPTS = 10
-"""Tries of one S3 request unless AWS_MAX_ATTEMPTS says otherwise; waits double from 25 ms on, half a minute in all."""
+_S3_ATTEMPTS = 9
+"""Tries of one S3 request unless AWS_MAX_ATTEMPTS says otherwise; waits double, about a minute in all."""
 _CONNECT_TIMEOUT_S = 5.0
 
 

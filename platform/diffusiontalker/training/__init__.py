@@ -22,7 +22,7 @@ from diffusiontalker.training.ranks import Ranks
 from diffusiontalker.training.speech_features import clip_features, precompute_features
 from diffusiontalker.training.teacher_paths import record_teacher_paths
 from diffusiontalker.training.telemetry import FileTelemetry, NoTelemetry, Telemetry
-from diffusiontalker.training.timing import TimedTraining, TrainingTime, time_trainings
+from diffusiontalker.training.timing import TimedTraining, TrainingTime, step_flops, time_trainings
 
 __all__ = [
     "SUM_NAME",
@@ -53,6 +53,7 @@ __all__ = [
     "require_whole",
     "run_digest",
     "save_state",
+    "step_flops",
     "student_of",
     "time_trainings",
     "train",

@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from diffusiontalker.data import Corpus
 from diffusiontalker.training.build import build_objective, build_talker, window_source
@@ -39,6 +40,17 @@ class TrainingTime:
     def total_s(self, num_steps: int) -> float:
         """A training of so many steps."""
         return self.preparation_s + num_steps * self.step_s
+
+
+def step_flops(config: TrainingConfig, corpus: Corpus) -> int:
+    """Floating-point operations of one optimizer step, forward and backward: products and convolutions only."""
+    talker = build_talker(config, corpus)
+    objective = build_objective(talker, config, ranks=Ranks())
+    source = window_source(config, corpus, talker, split="train")
+    batch = training_batch(source, config, step=0, ranks=Ranks())
+    with FlopCounterMode(display=False) as counter:
+        optimize(objective, build_optimizer(objective, config.optimizer), batch, rate=0.0, config=config)
+    return counter.get_total_flops()
 
 
 def time_trainings(trainings: Mapping[str, TimedTraining], corpus: Corpus, *, rounds: int) -> dict[str, TrainingTime]:
