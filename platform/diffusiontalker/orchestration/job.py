@@ -62,7 +62,7 @@ def run_job(
         logger.error("interrupted; continue with --resume")
         return FAILED
     except TrainingError as error:
-        logger.error("failed: %s", error)
+        logger.error("%s\n\nfailed: %s", error.__cause__, error)
         return FAILED
     except ValueError as error:
         if not _is_input_error(error):

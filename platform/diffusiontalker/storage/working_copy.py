@@ -7,11 +7,10 @@ the last finished push left there. Locally every file appears whole or not at al
 import contextlib
 import json
 import logging
-import shutil
 import tempfile
 import threading
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from diffusiontalker.config import ArtefactError, sha256_of
@@ -115,13 +114,19 @@ class WorkingCopy:
                 f"{self.uri}: cannot be read ({error}); check address, rights and {INDEX_NAME}"
             ) from None
         self._pushed = {name: digest for name, digest in files.items() if self._is_as_pushed(name, digest)}
-        # A push that was cut off leaves folders that are half old: they are made again.
-        spoilt = {name.rpartition("/")[0] for name in files.keys() - self._pushed.keys()}
-        for place in spoilt - {""}:
-            logger.warning("%s/%s was left half written and is made again", self.uri, place)
-            shutil.rmtree(self.folder / place, ignore_errors=True)
-        for name in files.keys() - self._pushed.keys():
-            (self.folder / name).unlink(missing_ok=True)
+        for place, names in _by_folder(files.keys() - self._pushed.keys()).items():
+            self._forget(place, names)
+
+    def _forget(self, place: str, names: set[str]) -> None:
+        """What a push that was cut off left half old is made again: of a folder every file, at the top those alone."""
+        if place:
+            logger.warning("%s/%s was left half written and is made again", self.uri, place.rstrip("/"))
+            names = _by_folder(self._pushed)[place] | names
+        for name in names:
+            self._pushed.pop(f"{place}{name}", None)
+            (self.folder / place / name).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # holds other folders, or is none
+            (self.folder / place).rmdir()
 
     def _is_as_pushed(self, name: str, digest: str) -> bool:
         path = self.folder / name
@@ -151,7 +156,7 @@ class WorkingCopy:
             raise ArtefactError(f"{self.uri} cannot be written: {error}; check address, rights and space") from None
 
 
-def _by_folder(names: set[str]) -> dict[str, set[str]]:
+def _by_folder(names: Iterable[str]) -> dict[str, set[str]]:
     """Folder, with a slash at its end where it has a name -> names of its files."""
     folders: dict[str, set[str]] = defaultdict(set)
     for name in names:

@@ -82,9 +82,12 @@ def test_a_folder_left_half_written_is_dropped_as_a_whole_and_said(bucket, caplo
         put(copy, "config.yaml", "c")
         put(copy, "bundle/weights", "old")
         put(copy, f"bundle/{MANIFEST_NAME}", "old")
+        put(copy, "bundle/inside/other", "fine")
     stored(f"{bucket}/half/bundle/weights", "new, but the driver died before the index")
     with caplog.at_level(logging.WARNING), WorkingCopy.opened(f"{bucket}/half") as copy:
-        assert files(copy) == {"config.yaml": "c"}
+        assert files(copy) == {"config.yaml": "c", "bundle/inside/other": "fine"}
+    with WorkingCopy.opened(f"{bucket}/half") as copy:
+        assert files(copy) == {"config.yaml": "c", "bundle/inside/other": "fine"}
     assert "half/bundle was left half written" in caplog.text
 
 
