@@ -114,6 +114,7 @@ def _overview(verbs: Mapping[str, type[Verb] | Group], *, program: str, summary:
 
 def _run(verb: Verb) -> int:
     try:
+        verb.require_local_paths()
         verb.run()
     except KeyboardInterrupt:
         print("interrupted; nothing unfinished was left under a final name", file=sys.stderr)

@@ -32,9 +32,12 @@ class BenchTraining(Verb):
 
     def run(self) -> None:
         """Trains into a temporary folder, prints a table."""
-        for name in ("batch_size", "steps", "repeats"):
-            if getattr(self, name) < (10 if name == "steps" else 1):
-                raise UsageError(f"--{name.replace('_', '-')} {getattr(self, name)}: expected more")
+        for name, least in (("batch_size", 1), ("steps", 10), ("repeats", 1)):
+            if getattr(self, name) < least:
+                raise UsageError(f"--{name.replace('_', '-')} {getattr(self, name)}: expected at least {least}")
+        for number in self.workers:
+            if number < 1 or self.batch_size % number:
+                raise UsageError(f"--workers {number}: expected numbers that divide --batch-size {self.batch_size}")
         from diffusiontalker.data import Corpus
         from diffusiontalker.orchestration.scaling import BARE, time_workers
         from diffusiontalker.storage import absolute_uri

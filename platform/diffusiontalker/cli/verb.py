@@ -3,6 +3,7 @@
 import abc
 import contextlib
 import dataclasses
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -25,6 +26,18 @@ class Verb(abc.ABC):
 
     debug: bool = False
     """Show the traceback of an error (or set DIFFUSIONTALKER_DEBUG=1)."""
+
+    def require_local_paths(self) -> None:
+        """Refuses a URL where a file or folder of this machine is meant: as a path it would become another name.
+
+        Raises:
+            UsageError: names the flag.
+        """
+        for name, value in vars(self).items():
+            for path in value if isinstance(value, tuple) else (value,):
+                if isinstance(path, Path) and re.match(r"[a-z][a-z0-9+.-]+:/[^/]", str(path)):
+                    flag = name.replace("_", "-")
+                    raise UsageError(f"--{flag} {str(path).replace(':/', '://', 1)}: a local path is needed here")
 
     @abc.abstractmethod
     def run(self) -> None:

@@ -5,8 +5,8 @@ Knows nothing about models or losses.
 
 from diffusiontalker.data.clip import SPLITS, Clip, CorpusError
 from diffusiontalker.data.collate import Batch, collate
-from diffusiontalker.data.corpus import TEACHER_GENERATOR, Corpus, CorpusInfo
-from diffusiontalker.data.corpus_writer import CorpusWriter, write_corpus
+from diffusiontalker.data.corpus import TEACHER_GENERATOR, Corpus, CorpusInfo, MissingCorpusError
+from diffusiontalker.data.corpus_writer import CorpusWriter, discard_unfinished_corpus, write_corpus
 from diffusiontalker.data.folder_corpus import ImportConfig, ImportReport, import_folder_corpus
 from diffusiontalker.data.inspect import CorpusSummary, inspect_corpus, loudness_db
 from diffusiontalker.data.normalize import MIN_SCALE, channel_statistics
@@ -35,6 +35,7 @@ __all__ = [
     "CorpusWriter",
     "ImportConfig",
     "ImportReport",
+    "MissingCorpusError",
     "SpeechFolder",
     "SpeechPiece",
     "SyntheticCorpusConfig",
@@ -45,6 +46,7 @@ __all__ = [
     "channel_statistics",
     "collate",
     "cut_at_quiet",
+    "discard_unfinished_corpus",
     "import_folder_corpus",
     "inspect_corpus",
     "loudness_db",

@@ -21,7 +21,7 @@ from diffusiontalker.data.clip import Clip, CorpusError, suggestion
 from diffusiontalker.data.digest import clip_digest, corpus_digest
 from diffusiontalker.data.storage import file_names, open_filesystem
 from diffusiontalker.face.motion import MotionClip, MotionError
-from diffusiontalker.storage import joined
+from diffusiontalker.storage import joined, read_bytes
 
 INDEX_NAME = "corpus.json"
 FORMAT = "diffusiontalker-corpus"
@@ -77,6 +77,10 @@ class CorpusInfo:
         return self.source.get("generator") == TEACHER_GENERATOR
 
 
+class MissingCorpusError(CorpusError):
+    """No corpus at an address, or an unfinished one."""
+
+
 class Corpus:
     """A finished corpus, opened for reading; shards are streamed, nothing is held in memory."""
 
@@ -91,14 +95,14 @@ class Corpus:
         """Reads the index of the corpus at a local path or URL.
 
         Raises:
-            CorpusError: when nothing is there, the corpus is unfinished, or its index cannot be read.
+            MissingCorpusError: when nothing is there, or the corpus is unfinished.
+            CorpusError: when its index cannot be read.
         """
         filesystem, root = open_filesystem(uri)
         try:
-            with filesystem.open_input_stream(joined(root, INDEX_NAME)) as stream:
-                raw = json.loads(stream.read())
+            raw = json.loads(read_bytes(filesystem, joined(root, INDEX_NAME)))
         except FileNotFoundError:
-            raise CorpusError(_missing_index(filesystem, root, uri=str(uri))) from None
+            raise MissingCorpusError(_missing_index(filesystem, root, uri=str(uri))) from None
         except (OSError, ValueError) as error:
             raise CorpusError(f"{uri}: index {INDEX_NAME} cannot be read ({error}); import the corpus again") from None
         return cls(str(uri), _read_index(raw, uri=str(uri)), filesystem=filesystem, root=root)
@@ -140,7 +144,7 @@ class Corpus:
     def _rows(self, shard: ShardInfo) -> Iterator[dict[str, Any]]:
         where = f"{self.uri}/{shard.file}"
         try:
-            with self._filesystem.open_input_file(joined(self._root, shard.file)) as stream:
+            with self._opened(shard) as stream:
                 parquet = pq.ParquetFile(stream)
                 if parquet.metadata.num_rows != shard.num_clips:
                     raise CorpusError(
@@ -152,6 +156,13 @@ class Corpus:
                         yield {name: batch.column(name)[index] for name in batch.schema.names}
         except (OSError, pa.ArrowException) as error:
             raise CorpusError(f"{where}: shard cannot be read ({error}); copy or import the corpus again") from None
+
+    def _opened(self, shard: ShardInfo) -> pa.NativeFile:
+        """A shard, of a store as a whole (32 MiB): what breaks off while it comes is asked for again."""
+        path = joined(self._root, shard.file)
+        if isinstance(self._filesystem, fs.LocalFileSystem):
+            return self._filesystem.open_input_file(path)
+        return pa.BufferReader(read_bytes(self._filesystem, path))
 
     def _clip(self, row: dict[str, Any]) -> Clip:
         labels = {name: row[name].as_py() for name in ("clip_id", "speaker", "emotion", "split")}

@@ -174,6 +174,21 @@ def write_corpus(
     return writer.info
 
 
+def discard_unfinished_corpus(uri: str | Path) -> None:
+    """Removes the shards of a writer that was killed at a URL, where nothing can be renamed into place.
+
+    Raises:
+        CorpusError: when the folder cannot be listed.
+    """
+    filesystem, root = open_filesystem(uri)
+    names = file_names(filesystem, root)
+    if isinstance(filesystem, fs.LocalFileSystem) or INDEX_NAME in names:
+        return
+    for name in names:
+        if name.endswith(".parquet"):
+            filesystem.delete_file(joined(root, name))
+
+
 def _schema(motion_fps: float, channel_names: Sequence[str]) -> pa.Schema:
     text = pa.string()
     return pa.schema(

@@ -15,7 +15,7 @@ from diffusiontalker.inference.voices import (
     voice_from_json,
     voice_to_json,
 )
-from diffusiontalker.storage import StorageError, file_names, joined, open_filesystem
+from diffusiontalker.storage import StorageError, file_names, joined, open_filesystem, read_bytes
 
 _SUFFIX = ".json"
 
@@ -47,9 +47,10 @@ class VoiceStore:
             return address
         if not overwrite and voice.voice_id in self.ids():
             raise ArtefactError(f"{address} already exists and nothing is overwritten; delete the voice first")
+        content = voice_to_json(voice)
         try:
             with self._filesystem.open_output_stream(path) as stream:
-                stream.write(voice_to_json(voice))
+                stream.write(content)
         except OSError as error:
             raise ArtefactError(f"{address} cannot be written: {error}; check address and rights") from None
         return address
@@ -62,8 +63,7 @@ class VoiceStore:
         """
         path, address = self._path(voice_id), self._address(voice_id)
         try:
-            with self._filesystem.open_input_stream(path) as stream:
-                content = stream.read()
+            content = read_bytes(self._filesystem, path)
         except FileNotFoundError:
             raise VoiceError(f"{self.uri}: no voice '{voice_id}'{_suggestion(voice_id, self.ids())}") from None
         except OSError as error:
@@ -122,6 +122,8 @@ class VoiceStore:
             self._filesystem.delete_file(self._path(voice_id))
         except FileNotFoundError:
             raise VoiceError(f"{self.uri}: no voice '{voice_id}'{_suggestion(voice_id, self.ids())}") from None
+        except OSError as error:
+            raise VoiceError(f"{self._address(voice_id)}: cannot be removed ({error}); check the rights") from None
 
     def _path(self, voice_id: str) -> str:
         check_voice_id(voice_id)

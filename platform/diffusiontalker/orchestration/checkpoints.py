@@ -14,8 +14,8 @@ import ray
 import torch.distributed
 from pyarrow import fs
 
-from diffusiontalker.storage import StorageError, file_names, joined, local_copy, open_filesystem
-from diffusiontalker.training import SUM_NAME, CheckpointError, Ranks, require_whole
+from diffusiontalker.storage import NothingThereError, file_names, joined, local_copy, open_filesystem, read_bytes
+from diffusiontalker.training import SUM_NAME, CheckpointError, Ranks, UnfinishedCheckpointError, require_whole
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +35,8 @@ def newest_whole_checkpoint(run_uri: str, ranks: Ranks, *, say: Callable[[str], 
         say: told which damaged checkpoints are passed over.
 
     Raises:
-        CheckpointError: when there are checkpoints, and all of them are damaged.
+        CheckpointError: when no checkpoint is whole, and not for want of time: some are damaged.
+        StorageError: when the storage cannot be read.
     """
     choice = [_newest_whole(run_uri, say=say)] if ranks.is_main else [None]
     if ranks.world_size > 1:
@@ -59,8 +60,7 @@ def set_unusable_record_aside(run_uri: str) -> None:
 
 def _fault(filesystem: fs.FileSystem, root: str, path: str) -> str | None:
     try:
-        with filesystem.open_input_stream(path) as stream:
-            record = json.loads(stream.read())
+        record = json.loads(read_bytes(filesystem, path))
         named = {result["checkpoint_dir_name"] for result in record["checkpoint_results"]}
         version = record["ray_version"]
     except FileNotFoundError:
@@ -76,18 +76,22 @@ def _fault(filesystem: fs.FileSystem, root: str, path: str) -> str | None:
 def _newest_whole(run_uri: str, *, say: Callable[[str], None]) -> str | None:
     filesystem, root = open_filesystem(run_uri)
     names = [name for name in file_names(filesystem, root) if name.startswith(_FOLDER) and not name.startswith(_RECORD)]
+    num_damaged = 0
     for _, name in sorted(((_step(filesystem, joined(root, name)), name) for name in names), reverse=True):
         uri = f"{run_uri}/{name}"
         try:
             with local_copy(uri) as folder:
                 require_whole(folder)
-        except (CheckpointError, StorageError, OSError) as error:
+        except (UnfinishedCheckpointError, NothingThereError) as error:
+            say(f"{name} is passed over, it was not finished: {error}")
+        except CheckpointError as error:
             say(f"{name} is passed over: {error}")
+            num_damaged += 1
         else:
             return uri
-    if names:
+    if num_damaged:
         raise CheckpointError(
-            f"all {len(names)} checkpoints in {run_uri} are damaged; start again under another name or storage"
+            f"no checkpoint in {run_uri} is whole, {num_damaged} are damaged; start again under another name or storage"
         )
     return None
 
@@ -95,7 +99,6 @@ def _newest_whole(run_uri: str, *, say: Callable[[str], None]) -> str | None:
 def _step(filesystem: fs.FileSystem, checkpoint: str) -> int:
     """Steps of a checkpoint as its own record says; -1 for one that cannot be read."""
     try:
-        with filesystem.open_input_stream(joined(checkpoint, SUM_NAME)) as stream:
-            return int(json.loads(stream.read())["step"])
-    except (OSError, ValueError, KeyError, TypeError):
+        return int(json.loads(read_bytes(filesystem, joined(checkpoint, SUM_NAME)))["step"])
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
         return -1

@@ -10,9 +10,10 @@ from typing import Literal
 from diffusiontalker.config import ConfigError, expanded_path
 from diffusiontalker.data import (
     Corpus,
-    CorpusError,
     ImportConfig,
+    MissingCorpusError,
     SyntheticCorpusConfig,
+    discard_unfinished_corpus,
     import_folder_corpus,
     synthesize_corpus,
 )
@@ -63,8 +64,10 @@ def open_corpus(config: CorpusSourceConfig, *, default_uri: Path | str, resume: 
     if resume:
         try:
             return Corpus.open(uri)
-        except CorpusError as error:
+        except MissingCorpusError as error:
             logger.info("no finished corpus yet (%s)", error)
+            if not config.uri:  # what lies there is this run's own
+                discard_unfinished_corpus(uri)
     if config.source == "synthetic":
         synthesize_corpus(uri, config.synthetic, progress=_progress_lines("synthesizing"))
     else:

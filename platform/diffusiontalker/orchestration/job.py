@@ -62,7 +62,7 @@ def run_job(
         logger.error("interrupted; continue with --resume")
         return FAILED
     except TrainingError as error:
-        logger.error("%s\n\nfailed: %s", error.__cause__, error)
+        logger.error("%sfailed: %s", f"{error.__cause__}\n\n" if error.__cause__ else "", error)
         return FAILED
     except ValueError as error:
         if not _is_input_error(error):

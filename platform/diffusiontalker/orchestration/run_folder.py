@@ -26,7 +26,7 @@ from diffusiontalker.config import (
     to_plain,
     write_yaml,
 )
-from diffusiontalker.storage import WorkingCopy
+from diffusiontalker.storage import INDEX_NAME, WorkingCopy, is_url
 
 _MAY_CHANGE = (
     *("orchestration", "evaluation", "comparison", "hello"),
@@ -135,7 +135,9 @@ class RunFolder:
 
     def shown(self, path: Path) -> str:
         """Where people find one of the artefacts: a path relative to here, or a URL."""
-        return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else self.copy.address(path)
+        if is_url(self.copy.uri) or not path.is_relative_to(Path.cwd()):
+            return self.copy.address(path)
+        return str(path.relative_to(Path.cwd()))
 
     def published(self, path: Path) -> str:
         """Makes everything made so far visible to other machines, and gives the path or URL of one artefact.
@@ -197,7 +199,7 @@ class RunFolder:
 
     def discard_if_nothing_was_made(self) -> None:
         """Removes a run that ended before its first artefact, so that it can be started again under its name."""
-        if {path.name for path in self.root.iterdir()} == {self.config.name, self.provenance.name}:
+        if not self.is_resumed and set(self.copy.names()) <= {self.config.name, self.provenance.name, INDEX_NAME}:
             self.config.unlink()
             self.provenance.unlink()
             self.root.rmdir()

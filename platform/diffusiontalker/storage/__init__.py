@@ -4,12 +4,23 @@ One rule makes folders at a URL trustworthy: `manifest.json` is written last and
 a folder that has one is whole. Knows nothing about what the files hold.
 """
 
-from diffusiontalker.storage.filesystem import StorageError, absolute_uri, file_names, is_url, joined, open_filesystem
+from diffusiontalker.storage.filesystem import (
+    NothingThereError,
+    StorageError,
+    absolute_uri,
+    file_names,
+    is_url,
+    joined,
+    open_filesystem,
+    read_bytes,
+)
 from diffusiontalker.storage.folders import MANIFEST_NAME, local_copy, new_folder
-from diffusiontalker.storage.working_copy import WorkingCopy
+from diffusiontalker.storage.working_copy import INDEX_NAME, WorkingCopy
 
 __all__ = [
+    "INDEX_NAME",
     "MANIFEST_NAME",
+    "NothingThereError",
     "StorageError",
     "WorkingCopy",
     "absolute_uri",
@@ -19,4 +30,5 @@ __all__ = [
     "local_copy",
     "new_folder",
     "open_filesystem",
+    "read_bytes",
 ]

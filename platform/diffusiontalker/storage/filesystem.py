@@ -4,7 +4,10 @@
 """
 
 import os
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import fsspec
 import pyarrow as pa
@@ -13,10 +16,17 @@ from pyarrow import fs
 _S3_ATTEMPTS = 9
 """Tries of one S3 request unless AWS_MAX_ATTEMPTS says otherwise; waits double, about a minute in all."""
 _CONNECT_TIMEOUT_S = 5.0
+_READS = 6
+
+ResultT = TypeVar("ResultT")
 
 
 class StorageError(ValueError):
     """A path or URL that cannot be used; the message names it and what to do."""
+
+
+class NothingThereError(StorageError):
+    """There is nothing at an address."""
 
 
 def is_url(uri: str | Path) -> bool:
@@ -26,7 +36,7 @@ def is_url(uri: str | Path) -> bool:
 
 def absolute_uri(uri: str | Path) -> str:
     """A URL as it is, a local path made absolute: for whoever runs in another working directory."""
-    return str(uri) if is_url(uri) else str(Path(uri).expanduser().resolve())
+    return str(uri).rstrip("/") if is_url(uri) else str(Path(uri).expanduser().resolve())
 
 
 def open_filesystem(uri: str | Path) -> tuple[fs.FileSystem, str]:
@@ -59,11 +69,13 @@ def _patient_s3(*, bucket: str) -> fs.S3FileSystem:
     environment = os.environ.get
     endpoint = environment("AWS_ENDPOINT_URL_S3") or environment("AWS_ENDPOINT_URL") or None
     region = environment("AWS_REGION") or environment("AWS_DEFAULT_REGION")
-    attempts = int(environment("AWS_MAX_ATTEMPTS") or _S3_ATTEMPTS)
+    attempts = environment("AWS_MAX_ATTEMPTS") or str(_S3_ATTEMPTS)
+    if not attempts.isdecimal():
+        raise StorageError(f"AWS_MAX_ATTEMPTS is '{attempts}', expected a number such as {_S3_ATTEMPTS}")
     return fs.S3FileSystem(
         endpoint_override=endpoint,
         region=region or ("us-east-1" if endpoint else fs.resolve_s3_region(bucket)),
-        retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=attempts),
+        retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=int(attempts)),
         connect_timeout=_CONNECT_TIMEOUT_S,
         allow_delayed_open=True,  # a small file is one request instead of three
     )
@@ -79,6 +91,31 @@ def _s3_path(url: str) -> str:
 def joined(root: str, name: str) -> str:
     """The path of a file in a folder of a pyarrow file system."""
     return f"{root.rstrip('/')}/{name}"
+
+
+def read_through(filesystem: fs.FileSystem, path: str, use: Callable[[pa.NativeFile], ResultT]) -> ResultT:
+    """Opens a file and gives what `use` makes of its stream.
+
+    An answer that breaks off in the middle is asked for again from the start, which S3 clients do not do; whatever
+    happens before that, they have tried again themselves.
+
+    Raises:
+        OSError: when it cannot be opened, or breaks off again and again.
+    """
+    for number in range(_READS):
+        with filesystem.open_input_stream(path) as stream:
+            try:
+                return use(stream)
+            except OSError:
+                if number == _READS - 1:
+                    raise
+        time.sleep(0.1 * 2**number)
+    raise AssertionError("unreachable")
+
+
+def read_bytes(filesystem: fs.FileSystem, path: str) -> bytes:
+    """The content of a file; see `read_through`."""
+    return read_through(filesystem, path, lambda stream: stream.read())
 
 
 def file_names(filesystem: fs.FileSystem, root: str) -> list[str]:

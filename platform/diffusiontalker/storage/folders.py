@@ -12,10 +12,20 @@ import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import pyarrow as pa
 from pyarrow import fs
 
 from diffusiontalker.config import ArtefactError, publish_directory
-from diffusiontalker.storage.filesystem import StorageError, file_names, is_url, joined, open_filesystem
+from diffusiontalker.storage.filesystem import (
+    NothingThereError,
+    StorageError,
+    file_names,
+    is_url,
+    joined,
+    open_filesystem,
+    read_bytes,
+    read_through,
+)
 
 MANIFEST_NAME = "manifest.json"
 _CHUNK_BYTES = 4 * 1024 * 1024
@@ -29,24 +39,30 @@ def local_copy(uri: str | Path, *, is_guarded: bool = False) -> Iterator[Path]:
 
     Args:
         uri: path or URL.
-        is_guarded: it is a folder whose manifest says when it is whole; while that is missing or changes, wait a
-            little (8 s in all) for the writer to finish. What then still has no manifest is given as it is.
+        is_guarded: what is at the URL is a folder whose manifest says when it is whole; while that is missing or
+            changes, wait a little (8 s in all) for the writer to finish.
 
     Raises:
-        StorageError: when nothing is at the URL, it cannot be read, or it changes all the time.
+        NothingThereError: when nothing is at the URL.
+        StorageError: when it cannot be read, or stays without a manifest.
     """
     if not is_url(uri):
         yield Path(uri).expanduser()
         return
     filesystem, root = open_filesystem(uri)
     with tempfile.TemporaryDirectory(prefix="diffusiontalker-") as temporary:
-        target = Path(temporary) / root.rstrip("/").rpartition("/")[2]
+        target = Path(temporary) / root.rpartition("/")[2]
         try:
-            _copy_of_whole(filesystem, root, target) if is_guarded else _copy(filesystem, root, target)
+            is_there = _copy_of_whole(filesystem, root, target) if is_guarded else _copy(filesystem, root, target)
         except FileNotFoundError:
-            raise StorageError(f"{uri}: there is nothing; check the address") from None
+            raise NothingThereError(f"{uri}: there is nothing; check the address") from None
         except OSError as error:
             raise StorageError(f"{uri}: cannot be read ({error}); check the address and the access rights") from None
+        if not is_there:
+            raise StorageError(
+                f"{uri}: has no {MANIFEST_NAME}, or somebody writes it all the time; it is unfinished, or the address "
+                "of something else"
+            )
         yield target
 
 
@@ -56,6 +72,7 @@ def new_folder(uri: str | Path, *, overwrite: bool = False) -> Iterator[Path]:
 
     Raises:
         ArtefactError: when `uri` exists (unless `overwrite`) or cannot be written.
+        StorageError: when the URL cannot be used.
     """
     if not is_url(uri):
         with publish_directory(Path(uri), overwrite=overwrite) as folder:
@@ -94,9 +111,13 @@ def relative_files(folder: Path) -> list[str]:
 
 def fetch(filesystem: fs.FileSystem, path: str, target: Path) -> None:
     """Copies one file to the local disk."""
+
+    def copy(stream: pa.NativeFile) -> None:
+        with target.open("wb") as out:
+            shutil.copyfileobj(stream, out, _CHUNK_BYTES)
+
     target.parent.mkdir(parents=True, exist_ok=True)
-    with filesystem.open_input_stream(path) as stream, target.open("wb") as out:
-        shutil.copyfileobj(stream, out, _CHUNK_BYTES)
+    read_through(filesystem, path, copy)
 
 
 def _put(source: Path, filesystem: fs.FileSystem, path: str) -> str:
@@ -108,41 +129,39 @@ def _put(source: Path, filesystem: fs.FileSystem, path: str) -> str:
     return digest.hexdigest()
 
 
-def _copy(filesystem: fs.FileSystem, root: str, target: Path) -> None:
+def _copy(filesystem: fs.FileSystem, root: str, target: Path) -> bool:
     if filesystem.get_file_info(root).type == fs.FileType.File:
         fetch(filesystem, root, target)
-        return
+        return True
     entries = filesystem.get_file_info(fs.FileSelector(root, recursive=True))
     files = [entry.path for entry in entries if entry.type == fs.FileType.File]
     if not files:
         raise FileNotFoundError(root)
     for path in files:
         fetch(filesystem, path, target / path[len(root) :].lstrip("/"))
+    return True
 
 
-def _copy_of_whole(filesystem: fs.FileSystem, root: str, target: Path) -> None:
-    """Copies until the manifest is the same before and after."""
+def _copy_of_whole(filesystem: fs.FileSystem, root: str, target: Path) -> bool:
+    """Copies until the manifest is the same before and after; whether that came about."""
     manifest = joined(root, MANIFEST_NAME)
-    before = None
     for number in range(_TRIES):
         time.sleep(_FIRST_WAIT_S * 2 ** (number - 1) if number else 0.0)
         before = _content(filesystem, manifest)
+        if before is None:
+            if not file_names(filesystem, root):
+                raise FileNotFoundError(root)
+            continue
         shutil.rmtree(target, ignore_errors=True)
-        try:
+        with contextlib.suppress(FileNotFoundError):  # taken away while it was copied
             _copy(filesystem, root, target)
-        except FileNotFoundError:
-            if before is None:
-                raise
-        else:
-            if before is not None and before == _content(filesystem, manifest):
-                return
-    if before is not None:
-        raise StorageError(f"{root}: somebody writes it all the time; try again later")
+            if before == _content(filesystem, manifest):
+                return True
+    return False
 
 
 def _content(filesystem: fs.FileSystem, path: str) -> bytes | None:
     try:
-        with filesystem.open_input_stream(path) as stream:
-            return stream.read()
+        return read_bytes(filesystem, path)
     except FileNotFoundError:
         return None

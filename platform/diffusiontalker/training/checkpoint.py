@@ -15,11 +15,15 @@ from diffusiontalker.config import publish_file, sha256_of
 
 FILE_NAME = "training_state.pt"
 SUM_NAME = "training_state.json"
-"""Says `step` and `sha256` of the file."""
+"""Says `step`, `sha256` and `bytes` of the file."""
 
 
 class CheckpointError(ValueError):
     """A checkpoint that cannot be read or belongs to another run."""
+
+
+class UnfinishedCheckpointError(CheckpointError):
+    """A checkpoint whose writer did not come to its end."""
 
 
 @dataclasses.dataclass(kw_only=True, slots=True)
@@ -48,7 +52,10 @@ def save_state(state: TrainingState, folder: Path) -> Path:
         # Into a stream: given a path, torch does not say that a disk is full.
         torch.save({field.name: getattr(state, field.name) for field in dataclasses.fields(state)}, stream)
     with publish_file(folder / SUM_NAME, overwrite=True) as temporary:
-        temporary.write_text(json.dumps({"step": state.step, "sha256": sha256_of(path)}) + "\n", encoding="utf-8")
+        temporary.write_text(
+            json.dumps({"step": state.step, "sha256": sha256_of(path), "bytes": path.stat().st_size}) + "\n",
+            encoding="utf-8",
+        )
     return path
 
 
@@ -56,16 +63,21 @@ def require_whole(folder: Path) -> None:
     """Refuses a state that is not what was written.
 
     Raises:
-        CheckpointError: when it is missing, cut off or changed.
+        UnfinishedCheckpointError: when a part is missing, or it was cut off.
+        CheckpointError: when it was changed.
     """
     path = folder / FILE_NAME
-    if not path.is_file():
-        raise CheckpointError(f"{folder} holds no {FILE_NAME}; give the folder of a checkpoint")
+    for name in (FILE_NAME, SUM_NAME):
+        if not (folder / name).is_file():
+            raise UnfinishedCheckpointError(f"{folder} holds no {name}; give the folder of a finished checkpoint")
     try:
-        expected = json.loads((folder / SUM_NAME).read_text(encoding="utf-8"))["sha256"]
-    except (OSError, ValueError, KeyError) as error:
-        raise CheckpointError(f"{path} is damaged ({SUM_NAME}: {error}); use an earlier checkpoint") from None
-    if sha256_of(path) != expected:
+        expected = json.loads((folder / SUM_NAME).read_text(encoding="utf-8"))
+        digest, size = expected["sha256"], expected["bytes"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UnfinishedCheckpointError(f"{folder / SUM_NAME} is damaged ({error!r}); use another checkpoint") from None
+    if path.stat().st_size < size:
+        raise UnfinishedCheckpointError(f"{path} is damaged: {path.stat().st_size} of {size} bytes; use another one")
+    if sha256_of(path) != digest:
         raise CheckpointError(f"{path} is damaged (its SHA-256 is not that of {SUM_NAME}); use an earlier checkpoint")
 
 

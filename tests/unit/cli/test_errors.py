@@ -184,3 +184,11 @@ def test_an_interruption_is_a_failure_that_says_so(command: Callable, monkeypatc
     outcome = command("stop")
     assert outcome.code == 1
     assert "interrupted" in outcome.err
+
+
+def test_a_url_where_only_a_local_path_will_do_is_refused(
+    command: Callable, bundle_path: Path, speech_path: Path
+) -> None:
+    outcome = command("animate", speech_path, "--bundle", bundle_path, "--out", "s3://bucket/speech.csv")
+    assert_refused(outcome, "--out s3://bucket/speech.csv: a local path is needed here")
+    assert not Path("s3:").exists()

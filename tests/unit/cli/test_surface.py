@@ -25,6 +25,7 @@ SURFACE = {
     "corpus synthesize": "emotions motion_fps num_speakers num_unseen_speakers out seed sentences_per_speaker_emotion",
     "corpus label": "FOLDER bundle device out seed",
     "corpus inspect": "CORPUS plots",
+    "bench training": "batch_size corpus repeats steps workers",
     "bench search": "bundle corpus paths_per_clip rounds size threads trial_steps trials",
     "bench serve": "against_plain allow_remote bundle compare concurrency duration find_max format key mode most out "
     "plain_at_once rates ray rounds seconds seed speech streams target_ms threads timeout url voice warm_up",

@@ -29,7 +29,7 @@ def test_any_printable_name_gets_a_safe_id(name: str) -> None:
 
 def test_a_voice_comes_back_from_the_disk_unchanged(tmp_path: Path) -> None:
     voice = a_voice("Žofie 🎙 / ..")
-    path = VoiceStore(tmp_path / "voices").save(voice)
+    path = Path(VoiceStore(tmp_path / "voices").save(voice))
     again = VoiceStore(tmp_path / "voices").load(voice.voice_id)
     assert np.array_equal(again.identity, voice.identity)
     assert np.array_equal(again.emotion, voice.emotion)
@@ -55,7 +55,7 @@ def test_the_store_lists_finds_and_deletes(tmp_path: Path) -> None:
 
 def test_two_voices_of_one_name_are_told_apart_by_id(tmp_path: Path) -> None:
     store = VoiceStore(tmp_path)
-    ids = [store.save(a_voice("Anna", seed=seed)).stem for seed in (1, 2)]
+    ids = [Path(store.save(a_voice("Anna", seed=seed))).stem for seed in (1, 2)]
     assert len(set(ids)) == 2
     with pytest.raises(VoiceError, match="2 voices are called 'Anna'; give one of their ids") as caught:
         store.find("Anna")
@@ -112,7 +112,7 @@ def test_damaged_files_are_named(tmp_path: Path, content: str, message: str) -> 
 
 def test_changed_embeddings_and_renamed_files_are_refused(tmp_path: Path) -> None:
     store, voice = VoiceStore(tmp_path), a_voice()
-    path = store.save(voice)
+    path = Path(store.save(voice))
     plain = json.loads(path.read_text())
     path.rename(tmp_path / "other.json")
     with pytest.raises(VoiceError, match=f"rename the file to {voice.voice_id}"):

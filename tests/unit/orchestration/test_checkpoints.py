@@ -68,14 +68,32 @@ def test_most_steps_count_not_the_latest_name(tmp_path):
     assert chosen(tmp_path) == "checkpoint_a"
 
 
+def flip(folder) -> None:
+    state = folder / "training_state.pt"
+    content = bytearray(state.read_bytes())
+    content[len(content) // 2] ^= 1
+    state.write_bytes(content)
+
+
+def test_a_training_killed_in_its_first_checkpoint_begins_anew(tmp_path):
+    for name in "abcd":
+        checkpoint(tmp_path, f"checkpoint_{name}", step=1)
+    (tmp_path / "checkpoint_a" / "training_state.pt").write_bytes(b"")
+    (tmp_path / "checkpoint_b" / "training_state.pt").unlink()
+    (tmp_path / "checkpoint_c" / "training_state.json").unlink()
+    (tmp_path / "checkpoint_d" / "training_state.json").write_bytes(b"{")
+    (tmp_path / "checkpoint_e").mkdir()
+    said = []
+    assert chosen(tmp_path, said) is None
+    assert len([line for line in said if "was not finished" in line]) == 5
+
+
 def test_damaged_ones_are_passed_over_and_said(tmp_path):
     checkpoint(tmp_path, "checkpoint_a", step=1)
-    (checkpoint(tmp_path, "checkpoint_b", step=2) / "training_state.pt").write_bytes(b"")
-    (checkpoint(tmp_path, "checkpoint_c", step=3) / "training_state.json").unlink()
-    (tmp_path / "checkpoint_d").mkdir()
+    flip(checkpoint(tmp_path, "checkpoint_b", step=2))
     said = []
     assert chosen(tmp_path, said) == "checkpoint_a"
     assert [line.split()[0] for line in said] == ["checkpoint_b"]
-    (tmp_path / "checkpoint_a" / "training_state.pt").unlink()
-    with pytest.raises(CheckpointError, match=r"all 4 checkpoints in .* are damaged; start again"):
+    flip(tmp_path / "checkpoint_a")
+    with pytest.raises(CheckpointError, match=r"no checkpoint in .* is whole, 2 are damaged; start again"):
         chosen(tmp_path)

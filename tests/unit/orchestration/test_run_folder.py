@@ -9,6 +9,7 @@ from object_store import bucket_on_s3
 
 from diffusiontalker.config import ArtefactError, ConfigError
 from diffusiontalker.orchestration import MainJobConfig, OrchestrationConfig, RunFolder
+from diffusiontalker.storage import open_filesystem
 
 CONFIG = MainJobConfig(name="test")
 
@@ -91,6 +92,24 @@ def test_a_run_in_an_object_store_is_found_there_by_whoever_resumes_it(bucket):
     with RunFolder.opened(where, CONFIG, resume=True) as folder:
         assert folder.root != first_copy
         assert folder.metrics.read_text(encoding="utf-8") == "{}\n"
+
+
+def test_a_resumed_run_in_an_object_store_is_never_discarded(bucket):
+    where = f"{bucket}/three"
+    start(where)
+    with RunFolder.opened(where, CONFIG, resume=True) as folder:
+        folder.discard_if_nothing_was_made()
+    assert start(where, resume=None).is_resumed
+
+
+def test_a_run_in_an_object_store_whose_corpus_was_made_is_not_discarded(bucket):
+    where = f"{bucket}/four"
+    with RunFolder.opened(where, CONFIG, resume=False) as folder:
+        filesystem, root = open_filesystem(folder.corpus)
+        with filesystem.open_output_stream(f"{root}/corpus.json") as stream:
+            stream.write(b"{}")
+        folder.discard_if_nothing_was_made()
+    assert start(where, resume=None).is_resumed
 
 
 def test_a_run_in_an_object_store_that_made_nothing_leaves_nothing_there(bucket):

@@ -194,7 +194,7 @@ def test_voices_of_another_bundle_and_damaged_ones_are_shown_as_such(server, cli
     store = VoiceStore(Path(server.core.arguments.voices))
     foreign = make_voice(name="foreign", identity=np.ones(8), emotion=np.ones(8), bundle_digest="f" * 64, provenance={})
     store.save(foreign)
-    (store.folder / "damaged.json").write_text("{")
+    Path(store.uri, "damaged.json").write_text("{")
 
     def entries_by_id() -> dict[str, dict]:
         return {voice["id"]: voice for voice in client.get("/v1/voices").json()["voices"]}

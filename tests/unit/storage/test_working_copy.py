@@ -2,11 +2,12 @@
 
 import logging
 import re
+import time
 
 import pytest
 from object_store import bucket_on_s3
 
-from diffusiontalker.storage import MANIFEST_NAME, WorkingCopy, open_filesystem
+from diffusiontalker.storage import MANIFEST_NAME, WorkingCopy, open_filesystem, working_copy
 from diffusiontalker.storage.working_copy import INDEX_NAME
 
 
@@ -82,12 +83,13 @@ def test_a_folder_left_half_written_is_dropped_as_a_whole_and_said(bucket, caplo
         put(copy, "config.yaml", "c")
         put(copy, "bundle/weights", "old")
         put(copy, f"bundle/{MANIFEST_NAME}", "old")
-        put(copy, "bundle/inside/other", "fine")
+        put(copy, "bundle/plots/picture", "old")
+        put(copy, f"bundle/inside/{MANIFEST_NAME}", "fine")
     stored(f"{bucket}/half/bundle/weights", "new, but the driver died before the index")
     with caplog.at_level(logging.WARNING), WorkingCopy.opened(f"{bucket}/half") as copy:
-        assert files(copy) == {"config.yaml": "c", "bundle/inside/other": "fine"}
+        assert files(copy) == {"config.yaml": "c", f"bundle/inside/{MANIFEST_NAME}": "fine"}
     with WorkingCopy.opened(f"{bucket}/half") as copy:
-        assert files(copy) == {"config.yaml": "c", "bundle/inside/other": "fine"}
+        assert files(copy) == {"config.yaml": "c", f"bundle/inside/{MANIFEST_NAME}": "fine"}
     assert "half/bundle was left half written" in caplog.text
 
 
@@ -100,6 +102,51 @@ def test_a_log_that_grew_after_the_last_push_is_kept(bucket):
     stored(f"{bucket}/log/metrics.jsonl", "1\n2\n")
     with WorkingCopy.opened(f"{bucket}/log") as copy:
         assert files(copy)["metrics.jsonl"] == "1\n2\n"
+
+
+def test_a_driver_killed_before_its_first_push_was_done_leaves_a_folder_that_can_be_resumed(bucket):
+    stored(f"{bucket}/young/config.yaml", "c")
+    stored(f"{bucket}/young/train/checkpoint/state", "not ours to copy")
+    with WorkingCopy.opened(f"{bucket}/young") as copy:
+        assert not copy.is_empty()
+        assert files(copy) == {"config.yaml": "c"}
+
+
+def test_a_file_at_the_top_that_is_newer_than_the_index_is_kept(bucket):
+    with WorkingCopy.opened(f"{bucket}/top") as copy:
+        put(copy, "config.yaml", "old")
+    stored(f"{bucket}/top/config.yaml", "new, but the driver died before the index")
+    with WorkingCopy.opened(f"{bucket}/top") as copy:
+        assert files(copy) == {"config.yaml": "new, but the driver died before the index"}
+
+
+def test_an_index_that_was_cut_off_is_as_none(bucket):
+    with WorkingCopy.opened(f"{bucket}/cut") as copy:
+        put(copy, "config.yaml", "c")
+    stored(f"{bucket}/cut/{INDEX_NAME}", "{")
+    with WorkingCopy.opened(f"{bucket}/cut") as copy:
+        assert files(copy) == {"config.yaml": "c"}
+
+
+def test_a_new_log_is_named_by_the_index_before_its_stage_is_done(bucket, monkeypatch):
+    monkeypatch.setattr(working_copy, "_LOG_SECONDS", 0.05)
+    with WorkingCopy.opened(f"{bucket}/growing") as copy:
+        put(copy, "networks/one/metrics.jsonl", "1\n")
+        deadline = time.monotonic() + 20
+        while INDEX_NAME not in copy.names():
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        with WorkingCopy.opened(f"{bucket}/growing") as other:
+            assert files(other) == {"networks/one/metrics.jsonl": "1\n"}
+
+
+def test_why_a_driver_failed_is_told_even_when_the_store_is_gone(bucket, monkeypatch, caplog):
+    with pytest.raises(RuntimeError, match="the reason"), WorkingCopy.opened(f"{bucket}/away") as copy:
+        put(copy, "a", "1")
+        monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+        monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+        raise RuntimeError("the reason")
+    assert "what was made last is lost" in caplog.text
 
 
 def test_what_a_failing_driver_made_is_pushed(bucket):
