@@ -20,7 +20,7 @@ from diffusiontalker.orchestration import train_on_ray
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(400)]
 
-BAD = Faults(delay_s=0.02, slow_down_share=0.15, cut_share=0.15, cut_after_bytes=20_000)
+BAD = Faults(delay_s=0.02, slow_down_share=0.15, cut_share=0.25, cut_after_bytes=1_500)
 
 
 @pytest.fixture
