@@ -4,19 +4,31 @@ One rule makes folders at a URL trustworthy: `manifest.json` is written last and
 a folder that has one is whole. Knows nothing about what the files hold.
 """
 
-from diffusiontalker.storage.filesystem import StorageError, absolute_uri, file_names, is_url, joined, open_filesystem
+from diffusiontalker.storage.filesystem import (
+    StorageError,
+    absolute_uri,
+    file_names,
+    files_below,
+    is_url,
+    joined,
+    open_filesystem,
+    write_file,
+)
 from diffusiontalker.storage.folders import MANIFEST_NAME, local_copy, new_folder
-from diffusiontalker.storage.working_copy import WorkingCopy
+from diffusiontalker.storage.working_copy import INDEX_NAME, WorkingCopy
 
 __all__ = [
+    "INDEX_NAME",
     "MANIFEST_NAME",
     "StorageError",
     "WorkingCopy",
     "absolute_uri",
     "file_names",
+    "files_below",
     "is_url",
     "joined",
     "local_copy",
     "new_folder",
     "open_filesystem",
+    "write_file",
 ]
