@@ -1,7 +1,7 @@
 """Animates many recordings: a folder of speech in, a folder of face animation out.
 
     python jobs/animate_corpus.py --recordings speech --bundle runs/demo/bundle --out motion
-    python jobs/animate_corpus.py --recordings takes.csv --bundle runs/demo/bundle --out motion --motion-format glb
+    python jobs/animate_corpus.py --config animate.yaml --recordings takes.csv --out motion --motion-format glb
     ray job submit --working-dir . -- python jobs/animate_corpus.py --recordings s3://films/speech --out s3://films/motion
         --bundle s3://films/bundle --voices s3://films/voices --voice Anna
 

@@ -85,7 +85,7 @@ def _animate(plan: BulkPlan, folder: RunFolder, pending: dict[str, Recording], *
     unreported = dict(pending)
     progress = BulkProgress(list(pending.values()), failures_path=folder.root / FAILED)
     num_cpus = max(1, orchestration.num_actors) * orchestration.cpus_per_actor
-    with _quiet_ray(), ray_cluster(num_cpus=num_cpus), progress:
+    with progress, _quiet_ray(), ray_cluster(num_cpus=num_cpus):
         smallest, largest = _pool(orchestration)
         logger.info("animating %d recordings with %d actors", len(pending), largest)
         begin = _ledger()
@@ -95,7 +95,9 @@ def _animate(plan: BulkPlan, folder: RunFolder, pending: dict[str, Recording], *
             for row in _results(order, tables, begin=begin, pool=pool, orchestration=orchestration):
                 if row["is_unwritable"]:
                     raise BulkError(f"{row['reason']}; what is there is kept, mend this and go on with --resume")
-                recording = unreported.pop(row["output"])
+                recording = unreported.pop(row["output"], None)
+                if recording is None:  # work of a lost node that was done twice
+                    continue
                 if row["reason"] is None:
                     progress.animated(recording, seconds=row["seconds"])
                 else:
