@@ -9,7 +9,13 @@ from pathlib import Path
 import pytest
 
 from diffusiontalker.config import load_config
-from diffusiontalker.orchestration import DistillJobConfig, EvaluateJobConfig, MainJobConfig, SearchJobConfig
+from diffusiontalker.orchestration import (
+    AnimateJobConfig,
+    DistillJobConfig,
+    EvaluateJobConfig,
+    MainJobConfig,
+    SearchJobConfig,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -49,6 +55,7 @@ def test_make_commands_of_the_readme_are_demo_and_test():
 
 
 JOBS = {
+    "jobs/animate_corpus.py": AnimateJobConfig,
     "jobs/train_teacher.py": MainJobConfig,
     "jobs/distill_student.py": DistillJobConfig,
     "jobs/evaluate.py": EvaluateJobConfig,

@@ -102,10 +102,14 @@ def test_a_script_that_is_not_there_is_found(monkeypatch):
         started(job, monkeypatch)
 
 
+RECORDINGS = "s3://diffusiontalker/runs/speech"
+"""What users put there, as k8s/README.md says."""
+
+
 def test_what_a_job_reads_another_job_writes():
     outs = {arguments(one(built(folder), "RayJob"))[-2] for folder in JOBS}
     for folder in JOBS:
         flags = arguments(one(built(folder), "RayJob"))
-        read = [flag.rpartition("=")[2] for flag in flags[:-3] if "s3://" in flag]
+        read = [flag.rpartition("=")[2] for flag in flags[:-3] if "s3://" in flag and flag != RECORDINGS]
         for path in read:
             assert str(Path(path).parent).replace("s3:/", "s3://") in outs, (folder, path)

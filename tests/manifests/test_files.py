@@ -68,7 +68,7 @@ def test_a_file_that_is_a_resource_holds_the_kind_of_its_name():
 def test_every_job_is_there_in_every_size():
     jobs = {path.parent.name for path in K8S.glob("jobs/*/rayjob.*.yaml")} - {"common"}
     assert set(JOBS) == {f"overlays/{size}/jobs/{job}" for size in SIZES for job in jobs}
-    assert jobs >= {"teacher", "distill", "search", "evaluate"}
+    assert jobs >= {"teacher", "distill", "search", "evaluate", "animate"}
 
 
 @needs_kubectl

@@ -3,7 +3,6 @@
 import dataclasses
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from tyro.conf import Positional
 
@@ -18,9 +17,6 @@ from diffusiontalker.cli.verb import (
     working,
 )
 from diffusiontalker.config import require_new
-
-if TYPE_CHECKING:
-    from diffusiontalker.inference import Bundle, Voice
 
 DEFAULT_VOICES = "voices"
 MAX_FPS = 240.0
@@ -77,7 +73,7 @@ class Animate(Verb):
         from diffusiontalker.audio.timebase import SAMPLE_RATE_HZ
         from diffusiontalker.audio.waveform import read_waveform
         from diffusiontalker.face import MOTION_SUFFIXES, load_rig, write_motion
-        from diffusiontalker.inference import animate, load_bundle
+        from diffusiontalker.inference import animate, find_voice, load_bundle
 
         if self.out.suffix.lower() not in MOTION_SUFFIXES:
             raise UsageError(
@@ -93,7 +89,7 @@ class Animate(Verb):
             clip = animate(
                 bundle,
                 waveform,
-                voice=_find_voice(self.voice, bundle=bundle, folder=self.voices) if self.voice else None,
+                voice=find_voice(self.voice, bundle=bundle, voices=self.voices) if self.voice else None,
                 emotion=self.emotion,
                 emotion_intensity=self.emotion_intensity,
                 num_steps=self.num_steps,
@@ -171,19 +167,3 @@ class ListVoices(Verb):
             say(f"{voice.voice_id}\t{voice.name}\tbundle {voice.bundle_digest[:12]}")
         if not voices:
             say(f"no voices in {self.voices}; make one with 'diffusiontalker enroll'")
-
-
-def _find_voice(wanted: str, *, bundle: "Bundle", folder: str) -> "Voice | str":
-    """A voice file if there is one of this name, else a training speaker, else an enrolled voice."""
-    from diffusiontalker.inference import VoiceError, VoiceStore, read_voice
-
-    if wanted.endswith(".json") or Path(wanted).is_file():
-        return read_voice(Path(wanted))
-    store = VoiceStore(folder)
-    if wanted in bundle.talker.speakers:
-        return wanted
-    try:
-        return store.find(wanted)
-    except VoiceError as error:
-        speakers = ", ".join(bundle.talker.speakers)
-        raise VoiceError(f"{error}; the talker's own speakers are: {speakers}") from None

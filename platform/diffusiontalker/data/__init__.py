@@ -10,6 +10,7 @@ from diffusiontalker.data.corpus_writer import CorpusWriter, discard_unfinished_
 from diffusiontalker.data.folder_corpus import ImportConfig, ImportReport, import_folder_corpus
 from diffusiontalker.data.inspect import CorpusSummary, inspect_corpus, loudness_db
 from diffusiontalker.data.normalize import MIN_SCALE, channel_statistics
+from diffusiontalker.data.recordings import LIST_COLUMNS, Recording, list_recordings, motion_names
 from diffusiontalker.data.speech_folder import (
     SpeechFolder,
     SpeechPiece,
@@ -21,6 +22,7 @@ from diffusiontalker.data.windows import SILENCE, Window, WindowConfig, WindowSo
 
 __all__ = [
     "EMOTIONS",
+    "LIST_COLUMNS",
     "MIN_SCALE",
     "SILENCE",
     "SPEAKER_NAMES",
@@ -36,6 +38,7 @@ __all__ = [
     "ImportConfig",
     "ImportReport",
     "MissingCorpusError",
+    "Recording",
     "SpeechFolder",
     "SpeechPiece",
     "SyntheticCorpusConfig",
@@ -49,7 +52,9 @@ __all__ = [
     "discard_unfinished_corpus",
     "import_folder_corpus",
     "inspect_corpus",
+    "list_recordings",
     "loudness_db",
+    "motion_names",
     "speak",
     "synthesize_corpus",
     "write_corpus",

@@ -18,7 +18,7 @@ from diffusiontalker.data.clip import CorpusError
 
 logger = logging.getLogger(__name__)
 
-_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".mp3", ".oga", ".opus", ".m4a", ".aac", ".aif", ".aiff", ".wma"})
+AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".mp3", ".oga", ".opus", ".m4a", ".aac", ".aif", ".aiff", ".wma"})
 """Files that are tried; what then cannot be read, m4a say, is reported instead of overlooked."""
 _SEARCHED_SHARE = 0.25
 """The last quarter of a piece is searched for the quietest instant."""
@@ -66,7 +66,7 @@ class SpeechFolder:
             )
         if not self.path.is_dir():
             raise CorpusError(f"{self.path}: is no folder; give the folder that holds the audio files")
-        files = [path for path in self.path.rglob("*") if path.suffix.lower() in _SUFFIXES and path.is_file()]
+        files = [path for path in self.path.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES and path.is_file()]
         if not files:
             raise CorpusError(f"{self.path}: no audio file in it or in its subfolders; expected wav, flac, ogg or mp3")
         object.__setattr__(self, "files", tuple(sorted(files, key=self._order)))

@@ -1,5 +1,6 @@
 """From a trained talker to animation: bundles, one-shot animation, enrolled voices. Runs with torch alone."""
 
+from diffusiontalker.inference.bulk import ORDERS, RESULTS, BulkAnimator, BulkOrder
 from diffusiontalker.inference.bundle import Bundle, Precision, SamplingConfig, load_bundle, save_bundle
 from diffusiontalker.inference.bundle_files import BundleError
 from diffusiontalker.inference.enrollment import check_references, enroll, voice_of_references
@@ -14,11 +15,15 @@ from diffusiontalker.inference.pipeline import (
 )
 from diffusiontalker.inference.pseudo_labels import piece_seed, pseudo_label
 from diffusiontalker.inference.streaming import Stream, StreamedFrames, StreamingTalker
-from diffusiontalker.inference.voice_store import VoiceStore
+from diffusiontalker.inference.voice_store import VoiceStore, find_voice
 from diffusiontalker.inference.voices import Voice, VoiceError, blend, make_voice, read_voice, write_voice
 
 __all__ = [
+    "ORDERS",
+    "RESULTS",
     "AnimationError",
+    "BulkAnimator",
+    "BulkOrder",
     "Bundle",
     "BundleError",
     "Precision",
@@ -37,6 +42,7 @@ __all__ = [
     "embed",
     "embed_batch",
     "enroll",
+    "find_voice",
     "load_bundle",
     "make_voice",
     "piece_seed",

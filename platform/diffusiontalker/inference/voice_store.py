@@ -7,11 +7,13 @@ from pathlib import Path
 from pyarrow import fs
 
 from diffusiontalker.config import ArtefactError, publish_file
+from diffusiontalker.inference.bundle import Bundle
 from diffusiontalker.inference.voices import (
     ID_PATTERN,
     Voice,
     VoiceError,
     check_voice_id,
+    read_voice,
     voice_from_json,
     voice_to_json,
 )
@@ -131,6 +133,28 @@ class VoiceStore:
 
     def _address(self, voice_id: str) -> str:
         return f"{self.uri}/{voice_id}{_SUFFIX}"
+
+
+def find_voice(wanted: str, *, bundle: Bundle, voices: Path | str) -> Voice | str:
+    """A voice file if there is one of this name, else a speaker of the bundle, else an enrolled voice.
+
+    Args:
+        wanted: path of a voice file, name of a training speaker, or name or id of an enrolled voice.
+        bundle: whose speakers count.
+        voices: where voices are stored, a folder or URL.
+
+    Raises:
+        VoiceError: when none or several are meant.
+    """
+    if wanted.endswith(_SUFFIX) or Path(wanted).is_file():
+        return read_voice(Path(wanted))
+    if wanted in bundle.talker.speakers:
+        return wanted
+    try:
+        return VoiceStore(voices).find(wanted)
+    except VoiceError as error:
+        speakers = ", ".join(bundle.talker.speakers)
+        raise VoiceError(f"{error}; the talker's own speakers are: {speakers}") from None
 
 
 def _suggestion(name: str, known: Sequence[str]) -> str:

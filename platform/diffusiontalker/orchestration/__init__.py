@@ -1,5 +1,7 @@
-"""The only room that knows Ray: training and distillation on Ray Train, and the jobs from corpus to report."""
+"""The only room that knows Ray: training on Ray Train, bulk animation on Ray Data, the jobs from corpus to report."""
 
+from diffusiontalker.orchestration.animate_job import run_animate_job
+from diffusiontalker.orchestration.animate_plan import AnimateJobConfig, BulkError
 from diffusiontalker.orchestration.cluster import ray_cluster
 from diffusiontalker.orchestration.corpus_source import CorpusSourceConfig, open_corpus
 from diffusiontalker.orchestration.distill import ChainConfig, chain_stages, distill
@@ -15,6 +17,8 @@ from diffusiontalker.orchestration.search_plan import SearchJobConfig
 from diffusiontalker.orchestration.train import OrchestrationConfig, TrainingError, train_on_ray
 
 __all__ = [
+    "AnimateJobConfig",
+    "BulkError",
     "ChainConfig",
     "CorpusSourceConfig",
     "DistillJobConfig",
@@ -29,6 +33,7 @@ __all__ = [
     "distill",
     "open_corpus",
     "ray_cluster",
+    "run_animate_job",
     "run_distill_job",
     "run_evaluate_job",
     "run_job",

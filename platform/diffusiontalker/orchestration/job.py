@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from diffusiontalker.config import load_config
+from diffusiontalker.orchestration.animate_plan import BulkError
 from diffusiontalker.orchestration.train import TrainingError
 from diffusiontalker.storage import local_copy
 
@@ -61,7 +62,7 @@ def run_job(
     except KeyboardInterrupt:
         logger.error("interrupted; continue with --resume")
         return FAILED
-    except TrainingError as error:
+    except (TrainingError, BulkError) as error:
         logger.error("%sfailed: %s", f"{error.__cause__}\n\n" if error.__cause__ else "", error)
         return FAILED
     except ValueError as error:

@@ -9,10 +9,12 @@ from diffusiontalker.storage.filesystem import (
     StorageError,
     absolute_uri,
     file_names,
+    files_below,
     is_url,
     joined,
     open_filesystem,
     read_bytes,
+    write_file,
 )
 from diffusiontalker.storage.folders import MANIFEST_NAME, local_copy, new_folder
 from diffusiontalker.storage.working_copy import INDEX_NAME, WorkingCopy
@@ -25,10 +27,12 @@ __all__ = [
     "WorkingCopy",
     "absolute_uri",
     "file_names",
+    "files_below",
     "is_url",
     "joined",
     "local_copy",
     "new_folder",
     "open_filesystem",
     "read_bytes",
+    "write_file",
 ]

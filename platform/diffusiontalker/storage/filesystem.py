@@ -13,6 +13,8 @@ import fsspec
 import pyarrow as pa
 from pyarrow import fs
 
+from diffusiontalker.config import ArtefactError, publish_file
+
 _S3_ATTEMPTS = 9
 """Tries of one S3 request unless AWS_MAX_ATTEMPTS says otherwise; waits double, about a minute in all."""
 _CONNECT_TIMEOUT_S = 5.0
@@ -129,3 +131,40 @@ def file_names(filesystem: fs.FileSystem, root: str) -> list[str]:
     except OSError as error:
         raise StorageError(f"{root}: cannot be listed ({error}); check the address and the access rights") from None
     return [entry.base_name for entry in entries]
+
+
+def files_below(filesystem: fs.FileSystem, root: str) -> dict[str, int]:
+    """Name inside a folder -> bytes of every file in it and in its subfolders; empty when it does not exist.
+
+    Files and folders whose name begins with a dot are left out: they are unfinished, or belong to other programs.
+
+    Raises:
+        StorageError: when the store cannot be reached or a folder may not be listed.
+    """
+    selector = fs.FileSelector(root, recursive=True, allow_not_found=True)
+    try:
+        entries = filesystem.get_file_info(selector)
+    except (OSError, UnicodeDecodeError) as error:
+        raise StorageError(
+            f"{root}: cannot be listed ({error}); check the address, the access rights and that names are UTF-8"
+        ) from None
+    files = [entry for entry in entries if entry.type == fs.FileType.File]
+    names = {entry.path[len(root.rstrip("/")) :].lstrip("/"): entry.size or 0 for entry in files}
+    return {name: size for name, size in names.items() if not any(part.startswith(".") for part in name.split("/"))}
+
+
+def write_file(filesystem: fs.FileSystem, path: str, content: bytes) -> None:
+    """Writes one file that others see whole or not at all; what stands there is replaced.
+
+    Raises:
+        StorageError: when it cannot be written.
+    """
+    try:
+        if isinstance(filesystem, fs.LocalFileSystem):
+            with publish_file(Path(path), overwrite=True) as temporary:
+                temporary.write_bytes(content)
+            return
+        with filesystem.open_output_stream(path) as stream:
+            stream.write(content)
+    except (OSError, ArtefactError) as error:
+        raise StorageError(f"{path}: cannot be written ({error}); check address, access rights and space") from None
