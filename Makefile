@@ -24,14 +24,14 @@ demo: $(RUNTIME)
 
 test: lint
 	$(UNIT) $(ARGS)
-	@echo "jobs and clusters, side by side: about ten minutes without a sign of life"
+	@echo "jobs and clusters, side by side: a quarter of an hour without a sign of life"
 	$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-jobs test-clusters
 
 test-jobs: $(DEV)
-	$(BIN)/python -m pytest tests/integration $(ARGS)
+	$(BIN)/python -m pytest tests/integration tests/serving $(ARGS)
 
 test-clusters: $(DEV)
-	$(BIN)/python -m pytest tests/ray tests/serving $(ARGS)
+	$(BIN)/python -m pytest tests/ray $(ARGS)
 
 check: lint
 	$(UNIT) -m "not slow" $(ARGS)
