@@ -119,7 +119,8 @@ class WorkingCopy:
         at_top = [name for name in file_names(filesystem, root) if name != INDEX_NAME]
         try:
             files = _indexed(filesystem, joined(root, INDEX_NAME))
-            for name in {*files, *at_top}:
+            # Without an index what is at the top is all there is; beside one it belongs to others, who wrote it there.
+            for name in files or at_top:
                 with contextlib.suppress(FileNotFoundError, IsADirectoryError):
                     if name in files or filesystem.get_file_info(joined(root, name)).is_file:
                         fetch(filesystem, joined(root, name), self.folder / name)
