@@ -1,8 +1,10 @@
 """Tiny real things for tests: a corpus of made-up clips and a network that trains on it in a second."""
 
+import json
 import math
 import multiprocessing
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -79,11 +81,16 @@ def train_on_two_ranks(config: dict, uri: str, folder) -> None:
 
 
 def train_rank(rank: int, world_size: int, config: dict, uri: str, folder: str) -> None:
-    """One process of a distributed training; leaves its weights in `folder/rank<n>.pt`."""
+    """One process of a distributed training; leaves weights and newest metrics in `folder/rank<n>.pt` and `.json`."""
     torch.set_num_threads(1)
     torch.distributed.init_process_group(
         "gloo", init_method=f"file://{folder}/rendezvous", rank=rank, world_size=world_size
     )
-    talker = train(from_plain(TrainingConfig, config), Corpus.open(uri), ranks=Ranks(rank=rank, world_size=world_size))
+
+    def keep(_: Path | None, metrics: dict[str, float]) -> None:
+        Path(f"{folder}/rank{rank}.json").write_text(json.dumps(metrics))
+
+    ranks = Ranks(rank=rank, world_size=world_size)
+    talker = train(from_plain(TrainingConfig, config), Corpus.open(uri), ranks=ranks, on_checkpoint=keep)
     torch.save(talker.state_dict(), f"{folder}/rank{rank}.pt")
     torch.distributed.destroy_process_group()

@@ -23,9 +23,9 @@ class BenchTraining(Verb):
     """Corpus to train on: a folder or URL."""
     workers: tuple[int, ...] = (1, 2)
     """Numbers of workers."""
-    batch_size: int = 32
+    batch_size: int = 64
     """Windows of a step, over all workers."""
-    steps: int = 40
+    steps: int = 30
     """Steps of each training; a checkpoint in the middle and at the end."""
     repeats: int = 3
     """Trainings of each kind; the median counts."""

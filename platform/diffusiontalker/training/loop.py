@@ -34,6 +34,9 @@ from diffusiontalker.training.telemetry import NoTelemetry, Telemetry
 
 _LOG = logging.getLogger(__name__)
 
+_VALIDATION_BATCH = 16
+"""Windows of a batch in validation."""
+
 CheckpointCallback = Callable[[Path | None, dict[str, float]], None]
 """Called on every rank at every checkpoint: (folder with the state on the main rank, None elsewhere; metrics)."""
 
@@ -125,7 +128,9 @@ def train(
     objective = build_objective(talker, config, ranks=ranks)
     module: nn.Module = objective
     if ranks.world_size > 1:
-        module = DistributedDataParallel(objective, find_unused_parameters=objective.leaves_unused)
+        module = DistributedDataParallel(
+            objective, find_unused_parameters=objective.leaves_unused, gradient_as_bucket_view=True
+        )
     optimizer = build_optimizer(objective, config.optimizer)
     first_step = 0
     if resume_from is not None:
@@ -163,7 +168,7 @@ def train(
             }
             logged_step, logged_at = done, time.perf_counter()
         if is_checkpoint and validation is not None:
-            metrics |= validate(objective.validating(average), validation, config, device=device)
+            metrics |= validate(objective.validating(average), validation, ranks=ranks, device=device)
         if done % config.log_every == 0 or is_checkpoint:
             telemetry.log(done, metrics)
         if is_checkpoint and on_checkpoint is not None:
@@ -209,16 +214,23 @@ def training_batch(source: WindowSource | WindowStore, config: TrainingConfig, *
 
 @torch.no_grad()
 def validate(
-    objective: Objective, source: WindowSource | WindowStore, config: TrainingConfig, *, device: torch.device
+    objective: Objective, source: WindowSource | WindowStore, *, ranks: Ranks, device: torch.device
 ) -> dict[str, float]:
-    """Losses of the averaged weights on fixed windows with fixed noise; the same on every rank."""
+    """Losses of the averaged weights on fixed windows with fixed noise, shared out over the ranks; call on every rank.
+
+    The batches, of which the contrasts are made, depend neither on the ranks nor on the training's batch size.
+    """
+    batches = range(0, len(source), _VALIDATION_BATCH)
+    own = batches[ranks.rank :: ranks.world_size]
     totals: dict[str, float] = {}
-    for first in range(0, len(source), config.batch_size):
-        indices = range(first, min(first + config.batch_size, len(source)))
+    for first in own or batches[:1]:
+        indices = range(first, min(first + _VALIDATION_BATCH, len(source)))
         batch = collate([source.window(index, seed=mixed(0, index, 3)) for index in indices])
+        share = len(indices) / len(source) if own else 0.0
         for name, value in objective(batch.to(device)).items():
-            totals[name] = totals.get(name, 0.0) + float(value) * len(indices) / len(source)
-    return {f"validation/{name}": value for name, value in totals.items()}
+            totals[name] = totals.get(name, 0.0) + float(value) * share
+    values = ranks.total(torch.tensor(list(totals.values()), dtype=torch.float64, device=device))
+    return {f"validation/{name}": value for name, value in zip(totals, values.tolist(), strict=True)}
 
 
 def optimize(

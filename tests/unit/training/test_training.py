@@ -23,12 +23,13 @@ from diffusiontalker.training import (
     build_talker,
     learning_rate,
     load_state,
+    loop,
     precompute_features,
     train,
     update_ema,
 )
 from diffusiontalker.training.build import window_source
-from diffusiontalker.training.loop import training_batch
+from diffusiontalker.training.loop import training_batch, validate
 from diffusiontalker.training.objectives import draw
 
 
@@ -65,11 +66,39 @@ def test_resumed_training_equals_uninterrupted_training_bit_for_bit(corpus, tmp_
 def test_two_ranks_equal_one_rank(corpus, tmp_path):
     changes = json.loads(json.dumps(tiny.TINY_TRAINING))
     changes["talker"]["encoder"]["dropout"] = changes["talker"]["denoiser"]["dropout"] = 0.0
-    alone = train(from_plain(TrainingConfig, changes), corpus)
+    logged = []
+    alone = train(from_plain(TrainingConfig, changes), corpus, on_checkpoint=lambda _, metrics: logged.append(metrics))
     tiny.train_on_two_ranks(changes, corpus.uri, tmp_path)
     first, second = (torch.load(tmp_path / f"rank{rank}.pt", weights_only=True) for rank in (0, 1))
     assert_same_weights(first, second)
     assert_same_weights(alone.state_dict(), first, atol=2e-4, rtol=2e-3)
+    for rank in (0, 1):
+        metrics = json.loads((tmp_path / f"rank{rank}.json").read_text())
+        validation = {name: value for name, value in logged[-1].items() if name.startswith("validation/")}
+        assert validation == pytest.approx({name: metrics[name] for name in validation}, rel=2e-3)
+
+
+class Alone(Ranks):
+    """A rank whose totals stay its own."""
+
+    def total(self, value):
+        return value
+
+
+@pytest.mark.parametrize("world_size", [2, 3, 4])
+def test_validation_is_shared_out_over_the_ranks(corpus, monkeypatch, world_size):
+    config = tiny.tiny_training()
+    talker = build_talker(config, corpus).eval()
+    source = window_source(config, corpus, talker, split="train")
+    monkeypatch.setattr(loop, "_VALIDATION_BATCH", 3)  # eight windows: 3, 3 and 2
+    objective, device = TeacherObjective(talker, TeacherObjectiveConfig()).validating(talker), torch.device("cpu")
+    whole = validate(objective, source, ranks=Ranks(), device=device)
+    shares = [
+        validate(objective, source, ranks=Alone(rank=rank, world_size=world_size), device=device)
+        for rank in range(world_size)
+    ]
+    assert whole == pytest.approx({name: sum(share[name] for share in shares) for name in whole})
+    assert [any(share.values()) for share in shares] == [rank < 3 for rank in range(world_size)]
 
 
 def test_training_learns_the_jaw_from_the_sound(corpus, tmp_path):
