@@ -1,14 +1,12 @@
 """A training whose storage fails it: damaged checkpoints, a full disk."""
 
-import contextlib
 import dataclasses
 import logging
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from full_disk import SmallDisk, small_disk
+from full_disk import small_disk
+from meanwhile import meanwhile
 from trainings import LONG, QUICK, TINY, checkpoints, differences, rows, trained_here
 
 from diffusiontalker.orchestration import TrainingError, train_on_ray
@@ -51,30 +49,12 @@ def test_damaged_checkpoints_are_passed_over_and_said_and_the_result_is_the_same
         train_on_ray(TINY, tiny_corpus, **where)
 
 
-@contextlib.contextmanager
-def filled_after_first_checkpoint(disk: SmallDisk, run: Path) -> Iterator[None]:
-    is_over = threading.Event()
-
-    def watch() -> None:
-        while not is_over.wait(0.01):
-            if any((one / STATE).exists() for one in checkpoints(run)):
-                disk.fill()
-                return
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    try:
-        yield
-    finally:
-        is_over.set()
-        watcher.join()
-
-
 def test_a_full_disk_ends_the_training_clearly_and_it_goes_on_when_there_is_space(tiny_corpus, tmp_path):
     with small_disk(tmp_path / "disk", megabytes=16) as disk:
         where = {"run_name": "full", "storage_uri": disk.folder, "telemetry_folder": tmp_path, "orchestration": ONCE}
+        has_checkpoint = lambda: any((one / STATE).exists() for one in checkpoints(disk.folder / "full"))  # noqa: E731
         with (
-            filled_after_first_checkpoint(disk, disk.folder / "full"),
+            meanwhile(disk.fill, when=has_checkpoint),
             pytest.raises(TrainingError, match=r"full: .*No space left on device.*mend this and resume"),
         ):
             train_on_ray(LONG, tiny_corpus, **where)

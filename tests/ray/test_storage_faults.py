@@ -1,15 +1,13 @@
 """An object store that is slow, busy, cut off and away for a while: a training and a serving start survive it."""
 
-import contextlib
 import dataclasses
-import threading
-from collections.abc import Callable, Iterator
 
 import boto3
 import httpx
 import pytest
 from endpoint import Endpoint
-from faulty_proxy import Faults, FaultyProxy
+from faulty_proxy import Faults
+from meanwhile import meanwhile
 from sounds import speech, wav
 from tiny_student import tiny_bundle
 from trainings import LONG, QUICK, checkpoints, differences, rows, trained_here
@@ -30,26 +28,6 @@ def bucket(s3_proxy):
     s3_proxy.faults = Faults()
 
 
-@contextlib.contextmanager
-def an_outage(proxy: FaultyProxy, *, when: Callable[[], bool], seconds: float) -> Iterator[None]:
-    """The store is away for a while as soon as something has happened."""
-    is_over = threading.Event()
-
-    def watch() -> None:
-        while not is_over.wait(0.02):
-            if when():
-                proxy.fail_for(seconds)
-                return
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    try:
-        yield
-    finally:
-        is_over.set()
-        watcher.join()
-
-
 def test_a_training_whose_corpus_and_checkpoints_lie_in_a_bad_store_learns_the_same(
     ray_session, s3_proxy, bucket, tiny_corpus, tmp_path
 ):
@@ -60,7 +38,7 @@ def test_a_training_whose_corpus_and_checkpoints_lie_in_a_bad_store_learns_the_s
     before = s3_proxy.counts.copy()
     s3_proxy.faults = BAD
     log = tmp_path / "metrics.jsonl"
-    with an_outage(s3_proxy, when=lambda: log.exists() and len(rows(tmp_path)) >= 45, seconds=3.0):
+    with meanwhile(lambda: s3_proxy.fail_for(3.0), when=lambda: log.exists() and len(rows(tmp_path)) >= 45):
         talker = train_on_ray(
             LONG, f"{bucket}/corpus", run_name="bad", storage_uri=f"{bucket}/runs", telemetry_folder=tmp_path,
             orchestration=dataclasses.replace(QUICK, max_failures=0),
@@ -81,7 +59,8 @@ def test_an_endpoint_starts_from_a_bad_store_and_knows_its_voices(s3_proxy, buck
     s3_proxy.faults = BAD
     endpoint = Endpoint(f"{bucket}/bundle", tmp_path, voices=f"{bucket}/voices")
     try:
-        with an_outage(s3_proxy, when=lambda: s3_proxy.counts["connections"] > before["connections"] + 5, seconds=2.0):
+        has_begun = lambda: s3_proxy.counts["connections"] > before["connections"] + 5  # noqa: E731
+        with meanwhile(lambda: s3_proxy.fail_for(2.0), when=has_begun):
             endpoint.wait()
         answer = httpx.post(
             f"{endpoint.url}/v1/animations", params={"voice": voice.voice_id}, content=wav(speech()), timeout=30.0

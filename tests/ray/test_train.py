@@ -5,12 +5,12 @@ import dataclasses
 import itertools
 import os
 import signal
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
+from meanwhile import meanwhile
 from pyarrow import fs
 from trainings import LONG, QUICK, TINY, checkpoints, differences, rows, trained_here, without_dropout
 
@@ -43,23 +43,16 @@ def parent(process: str) -> int:
 def a_worker_killed_after(log: Path, *, num_rows: int) -> Iterator[list[int]]:
     """Kills one training worker as soon as the log has so many rows; yields the list of those killed."""
     killed: list[int] = []
-    is_over = threading.Event()
 
-    def watch() -> None:
-        while not is_over.wait(0.01):
-            workers = worker_processes()
-            if workers and log.exists() and log.read_bytes().count(b"\n") >= num_rows:
-                os.kill(workers[0], signal.SIGKILL)
-                killed.append(workers[0])
-                return
+    def kill() -> None:
+        killed.append(worker_processes()[0])
+        os.kill(killed[0], signal.SIGKILL)
 
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    try:
+    def has_come_far() -> bool:
+        return log.exists() and log.read_bytes().count(b"\n") >= num_rows and bool(worker_processes())
+
+    with meanwhile(kill, when=has_come_far):
         yield killed
-    finally:
-        is_over.set()
-        watcher.join()
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,7 @@ import tyro
 
 from diffusiontalker import __version__
 from diffusiontalker.cli.animation import Animate, Enroll, ListVoices
+from diffusiontalker.cli.bench_submission import BenchSubmission
 from diffusiontalker.cli.bench_training import BenchTraining
 from diffusiontalker.cli.benchmarks import BenchSearch, BenchServe
 from diffusiontalker.cli.corpora import ImportCorpus, InspectCorpus, LabelCorpus, SynthesizeCorpus
@@ -55,7 +56,12 @@ VERBS: dict[str, type[Verb] | Group] = {
     "keys": Group(summary="Keys of the endpoint.", verbs={"new": NewKey}),
     "bench": Group(
         summary="Measurements of this machine.",
-        verbs={"training": BenchTraining, "search": BenchSearch, "serve": BenchServe},
+        verbs={
+            "training": BenchTraining,
+            "submission": BenchSubmission,
+            "search": BenchSearch,
+            "serve": BenchServe,
+        },
     ),
 }
 """The whole surface of the command line."""

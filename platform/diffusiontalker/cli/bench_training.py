@@ -25,7 +25,7 @@ class BenchTraining(Verb):
     """Numbers of workers."""
     batch_size: int = 64
     """Windows of a step, over all workers."""
-    steps: int = 30
+    steps: int = 40
     """Steps of each training; a checkpoint in the middle and at the end."""
     repeats: int = 3
     """Trainings of each kind; the median counts."""

@@ -83,7 +83,8 @@ class TrainingMonitor:
         is_last = False
         while not is_last:
             is_last = self._ended.wait(_POLL_SECONDS)
-            for step, values in self.queue.get_nowait_batch(self.queue.qsize()):
+            waiting = self.queue.qsize()
+            for step, values in self.queue.get_nowait_batch(waiting) if waiting else ():
                 if step is None:
                     logger.warning("%s: %s", self._span.title, values)
                     continue

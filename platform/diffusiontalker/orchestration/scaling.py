@@ -1,6 +1,7 @@
 """What Ray Train costs, and what more workers bring: one training bare, and on Ray with several numbers of workers."""
 
 import dataclasses
+import itertools
 import json
 import shutil
 import statistics
@@ -15,8 +16,8 @@ from diffusiontalker.training import FileTelemetry, TrainingConfig, train
 
 BARE = 0
 """Stands for the number of workers of the plain loop in this process."""
-_START_STEPS = 4
-"""Steps that are not counted: the first ones allocate."""
+_LOG_EVERY = 5
+"""Steps between two figures; the first is not counted, as the first steps allocate."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,13 +40,13 @@ def time_workers(
     """Trains bare and with every number of workers, in turns, each with one thread and its checkpoints.
 
     Args:
-        training: what is trained; `log_every` is 1 here.
+        training: what is trained; `log_every` is 5 here.
         corpus_uri: corpus.
         workers: numbers of ranks on Ray, one CPU each.
         repeats: turns.
         folder: gets checkpoints and logs.
     """
-    training = dataclasses.replace(training, log_every=1)
+    training = dataclasses.replace(training, log_every=_LOG_EVERY)
     speeds: dict[int, list[float]] = {number: [] for number in (BARE, *workers)}
     for turn in range(repeats):
         for number in speeds:
@@ -80,6 +81,8 @@ def _train(training: TrainingConfig, corpus_uri: str, *, workers: int, folder: P
 
 
 def _samples_per_s(training: TrainingConfig, log: Path) -> float:
-    rows = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()][_START_STEPS:]
-    seconds = sum(training.batch_size / row["train/samples_per_second"] for row in rows)
-    return training.batch_size * len(rows) / seconds
+    rows = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    steps = [later["step"] - earlier["step"] for earlier, later in itertools.pairwise(rows)]
+    speeds = [row["train/samples_per_second"] for row in rows[1:]]
+    seconds = sum(training.batch_size * number / speed for number, speed in zip(steps, speeds, strict=True))
+    return training.batch_size * sum(steps) / seconds

@@ -26,6 +26,7 @@ SURFACE = {
     "corpus label": "FOLDER bundle device out seed",
     "corpus inspect": "CORPUS plots",
     "bench training": "batch_size corpus repeats steps workers",
+    "bench submission": "address checkout corpus out repeats workers",
     "bench search": "bundle corpus paths_per_clip rounds size threads trial_steps trials",
     "bench serve": "against_plain allow_remote bundle compare concurrency duration find_max format key mode most out "
     "plain_at_once rates ray rounds seconds seed speech streams target_ms threads timeout url voice warm_up",
