@@ -2,10 +2,14 @@
 
 import re
 import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from dockerfile import DOCKERFILE, DOCKERIGNORE, ROOT, Step, arguments_of, is_let_in, steps_of
+
+import diffusiontalker
 
 # What the file promises: each function names the offences, and has a control below.
 
