@@ -1,7 +1,6 @@
 """Two real Ray clusters, of one and of several nodes, and one S3 server process for the whole session."""
 
 import dataclasses
-import logging
 import os
 import shutil
 import socket
@@ -22,6 +21,7 @@ from diffusiontalker.audio import SAMPLE_RATE_HZ
 from diffusiontalker.data import Clip, write_corpus
 from diffusiontalker.face import MotionClip
 from diffusiontalker.face.arkit import CHANNELS
+from diffusiontalker.orchestration.cluster import ray_cluster
 
 _CREDENTIALS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing", "AWS_DEFAULT_REGION": "us-east-1"}
 
@@ -61,19 +61,8 @@ def s3_endpoint(s3_proxy: FaultyProxy) -> str:
 @pytest.fixture(scope="session")
 def ray_session(s3_endpoint: str) -> Iterator[None]:
     """A local Ray cluster with more logical CPUs than the machine may have; its workers know the S3 server."""
-    import ray
-
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    ray.init(
-        address="local",
-        include_dashboard=False,
-        num_cpus=4,
-        object_store_memory=128 * 1024 * 1024,
-        logging_level=logging.ERROR,
-        log_to_driver=False,
-    )
-    yield
-    ray.shutdown()
+    with ray_cluster(num_cpus=4):
+        yield
 
 
 @pytest.fixture(scope="session")

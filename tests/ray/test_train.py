@@ -12,11 +12,12 @@ import pytest
 import torch
 from meanwhile import meanwhile
 from pyarrow import fs
-from trainings import LONG, QUICK, TINY, checkpoints, differences, rows, trained_here, without_dropout
+from trainings import LONG, QUICK, TINY, differences, rows, trained_here, without_dropout
 
 from diffusiontalker.config import ConfigError
 from diffusiontalker.models import Talker
 from diffusiontalker.orchestration import OrchestrationConfig, TrainingError, train_on_ray
+from diffusiontalker.training import FileTelemetry
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("ray_session")]
 
@@ -61,41 +62,22 @@ def expected_long(tiny_corpus: Path) -> Talker:
     return trained_here(LONG, tiny_corpus)
 
 
-def test_a_run_on_ray_learns_the_same_weights_as_the_plain_loop_and_logs_every_row(tiny_corpus, tmp_path):
-    talker = train_on_ray(
-        TINY, tiny_corpus, run_name="plain", storage_uri=tmp_path, telemetry_folder=tmp_path, orchestration=QUICK
-    )
-    assert differences(talker, trained_here(TINY, tiny_corpus)) == []
-    assert not talker.training
-    logged = rows(tmp_path)
-    assert [row["step"] for row in logged] == [2, 4, 6, 8, 10, 12]
-    assert "validation/loss" in logged[-1]
-    assert list((tmp_path / "tensorboard").glob("events.*"))
-    assert len(checkpoints(tmp_path / "plain")) == QUICK.checkpoints_to_keep
-
-
 def test_two_ranks_learn_what_one_rank_learns(tiny_corpus, tmp_path):
     config = without_dropout(TINY)
-    runs = {}
-    for num_workers in (1, 2):
-        folder = tmp_path / str(num_workers)
-        talker = train_on_ray(
-            config,
-            tiny_corpus,
-            run_name="ranks",
-            storage_uri=folder,
-            telemetry_folder=folder,
-            orchestration=dataclasses.replace(QUICK, num_workers=num_workers),
-        )
-        runs[num_workers] = talker.state_dict(), rows(folder)
-    for one, two in zip(runs[1][1], runs[2][1], strict=True):
-        losses = {name: value for name, value in one.items() if "/loss" in name}
-        assert {name: two[name] for name in losses} == pytest.approx(losses, rel=1e-4, abs=1e-6)
+    telemetry = FileTelemetry(tmp_path / "one")
+    one = trained_here(config, tiny_corpus, telemetry=telemetry).state_dict()
+    two = train_on_ray(
+        config, tiny_corpus, run_name="ranks", storage_uri=tmp_path, telemetry_folder=tmp_path / "two",
+        orchestration=dataclasses.replace(QUICK, num_workers=2),
+    ).state_dict()  # fmt: skip
+    for mine, other in zip(rows(tmp_path / "one"), rows(tmp_path / "two"), strict=True):
+        losses = {name: value for name, value in mine.items() if "/loss" in name}
+        assert {name: other[name] for name in losses} == pytest.approx(losses, rel=1e-4, abs=1e-6)
     # Adam divides by the gradient's size: where the true gradient is 0 (the biases of attention keys) it turns rounding
     # into steps. A step is 1e-3 at most, so a tenth of one separates rounding from another batch.
-    for name, tensor in runs[2][0].items():
+    for name, tensor in two.items():
         torch.testing.assert_close(
-            tensor, runs[1][0][name], rtol=1e-3, atol=1e-4, msg=lambda text, name=name: f"{name}: {text}"
+            tensor, one[name], rtol=1e-3, atol=1e-4, msg=lambda text, name=name: f"{name}: {text}"
         )
 
 
@@ -128,14 +110,23 @@ def test_a_run_that_failed_is_resumed_by_its_name_and_ends_as_if_nothing_had_hap
     assert differences(talker, expected_long) == []
 
 
-def test_checkpoints_live_in_s3_and_a_finished_run_is_only_read(tiny_corpus, s3_endpoint, tmp_path):
+def test_a_run_with_its_checkpoints_in_s3_learns_the_same_and_once_finished_is_only_read(
+    tiny_corpus, s3_endpoint, tmp_path, monkeypatch
+):
     fs.S3FileSystem(endpoint_override=s3_endpoint, allow_bucket_creation=True).create_dir("training")
     where = {"run_name": "cloud", "storage_uri": "s3://training/runs", "telemetry_folder": tmp_path}
     talker = train_on_ray(TINY, tiny_corpus, **where, orchestration=QUICK)
+    assert differences(talker, trained_here(TINY, tiny_corpus)) == []
+    assert not talker.training
+    assert [row["step"] for row in rows(tmp_path)] == [2, 4, 6, 8, 10, 12]
+    assert "validation/loss" in rows(tmp_path)[-1]
+    assert list((tmp_path / "tensorboard").glob("events.*"))
     files = fs.S3FileSystem(endpoint_override=s3_endpoint).get_file_info(
         fs.FileSelector("training/runs/cloud", recursive=True)
     )
     assert sum(file.base_name == "training_state.pt" for file in files) == QUICK.checkpoints_to_keep
+
+    monkeypatch.delattr("ray.train.torch.TorchTrainer")
     again = train_on_ray(TINY, tiny_corpus, **where, orchestration=QUICK)
     assert differences(again, talker) == []
     assert [row["step"] for row in rows(tmp_path)] == [2, 4, 6, 8, 10, 12]

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -102,6 +103,8 @@ class Cluster:
     def __init__(self, folder: Path) -> None:
         self.folder, self.port, self.grpc_port = folder, free_port(), free_port()
         self.url = f"http://127.0.0.1:{self.port}"
+        # Under its own folder: else its address would be left in that of all clusters of this machine.
+        self._sessions = tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True)
         gcs, self.dashboard, self.metrics_port = free_port(), free_port(), free_port()
         self.address = f"127.0.0.1:{gcs}"
         self._applications_url = f"http://127.0.0.1:{self.dashboard}/api/serve/applications/"
@@ -110,7 +113,7 @@ class Cluster:
             "--port": gcs, "--dashboard-port": self.dashboard, "--dashboard-host": "127.0.0.1", "--num-cpus": 4,
             "--node-ip-address": "127.0.0.1", "--object-store-memory": 128 * 1024 * 1024,
             "--dashboard-agent-listen-port": free_port(), "--ray-client-server-port": free_port(),
-            "--metrics-export-port": self.metrics_port,
+            "--metrics-export-port": self.metrics_port, "--temp-dir": self._sessions.name,
         }  # fmt: skip
         command = [_beside_python("ray"), "start", "--head", "--block", "--disable-usage-stats"]
         command += [word for pair in flags.items() for word in pair]
@@ -203,3 +206,4 @@ class Cluster:
                 continue
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
+        self._sessions.cleanup()

@@ -10,7 +10,7 @@ from diffusiontalker.audio import AugmentConfig
 from diffusiontalker.data import Corpus, WindowConfig
 from diffusiontalker.models import DenoiserConfig, PersonalizerConfig, SpeechEncoderConfig, Talker, TalkerConfig
 from diffusiontalker.orchestration import OrchestrationConfig
-from diffusiontalker.training import OptimizerConfig, TrainingConfig, train
+from diffusiontalker.training import OptimizerConfig, Telemetry, TrainingConfig, train
 
 TINY = TrainingConfig(
     talker=TalkerConfig(
@@ -54,11 +54,11 @@ def checkpoints(run: Path) -> list[Path]:
     return sorted(path for path in run.glob("checkpoint_*") if path.is_dir())
 
 
-def trained_here(config: TrainingConfig, corpus: Path) -> Talker:
+def trained_here(config: TrainingConfig, corpus: Path, *, telemetry: Telemetry | None = None) -> Talker:
     """The same training without Ray, in this process, on one thread as in a worker."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        return train(config, Corpus.open(corpus))
+        return train(config, Corpus.open(corpus), telemetry=telemetry)
     finally:
         torch.set_num_threads(threads)

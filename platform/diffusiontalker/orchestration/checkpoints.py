@@ -48,6 +48,11 @@ def newest_whole_checkpoint(run_uri: str, ranks: Ranks, *, say: Callable[[str], 
         yield folder
 
 
+def newest_step(run_uri: str) -> int:
+    """Steps of the newest checkpoint as its own record says, whole or not; -1 without any."""
+    return max((step for step, _ in _checkpoints(run_uri)), default=-1)
+
+
 def set_unusable_record_aside(run_uri: str) -> None:
     """Renames Ray Train's record of checkpoints if Ray could not start with it; nothing is deleted."""
     filesystem, root = open_filesystem(run_uri)
@@ -74,10 +79,8 @@ def _fault(filesystem: fs.FileSystem, root: str, path: str) -> str | None:
 
 
 def _newest_whole(run_uri: str, *, say: Callable[[str], None]) -> str | None:
-    filesystem, root = open_filesystem(run_uri)
-    names = [name for name in file_names(filesystem, root) if name.startswith(_FOLDER) and not name.startswith(_RECORD)]
     num_damaged = 0
-    for _, name in sorted(((_step(filesystem, joined(root, name)), name) for name in names), reverse=True):
+    for _, name in sorted(_checkpoints(run_uri), reverse=True):
         uri = f"{run_uri}/{name}"
         try:
             with local_copy(uri) as folder:
@@ -94,6 +97,13 @@ def _newest_whole(run_uri: str, *, say: Callable[[str], None]) -> str | None:
             f"no checkpoint in {run_uri} is whole, {num_damaged} are damaged; start again under another name or storage"
         )
     return None
+
+
+def _checkpoints(run_uri: str) -> list[tuple[int, str]]:
+    """(step, name) of every checkpoint that lies there, whole or not."""
+    filesystem, root = open_filesystem(run_uri)
+    names = [name for name in file_names(filesystem, root) if name.startswith(_FOLDER) and not name.startswith(_RECORD)]
+    return [(_step(filesystem, joined(root, name)), name) for name in names]
 
 
 def _step(filesystem: fs.FileSystem, checkpoint: str) -> int:

@@ -4,6 +4,8 @@ import contextlib
 import logging
 import math
 import os
+import random
+import socket
 from collections.abc import Iterator, Mapping
 
 import ray
@@ -30,20 +32,40 @@ def ray_cluster(*, num_cpus: float = 1) -> Iterator[None]:
     if address:
         logger.info("joining the Ray cluster at %s", address)
         ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False)
-    else:
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        ray.init(
-            address="local",
-            include_dashboard=False,
-            num_cpus=max(os.cpu_count() or 1, math.ceil(num_cpus)),
-            object_store_memory=_LOCAL_OBJECT_STORE_BYTES,
-            logging_level=logging.ERROR,
-            log_to_driver=False,
-        )
-    try:
-        yield
-    finally:
-        ray.shutdown()
+        try:
+            yield
+        finally:
+            ray.shutdown()
+        return
+    port = _free_port()
+    # Ray Train asks "the" cluster of this machine whether its controller lives: this one, not one that was started
+    # beside it or died and left its address behind.
+    here = {"RAY_GCS_SERVER_PORT": str(port), "RAY_ADDRESS": f"{ray.util.get_node_ip_address()}:{port}"}
+    # Nobody takes this node away: a process less.
+    settings = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0"}
+    with environment({name: os.environ.get(name, value) for name, value in settings.items()}):
+        with environment(here):  # inherited by all processes of the cluster
+            ray.init(
+                address="local",
+                include_dashboard=False,
+                num_cpus=max(os.cpu_count() or 1, math.ceil(num_cpus)),
+                object_store_memory=_LOCAL_OBJECT_STORE_BYTES,
+                logging_level=logging.ERROR,
+                log_to_driver=False,
+            )
+        try:
+            yield
+        finally:
+            ray.shutdown()
+
+
+def _free_port() -> int:
+    """One that nobody uses, nor gets by asking for any."""
+    while True:
+        port = random.SystemRandom().randrange(20_000, 32_000)
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind(("", port))
+            return port
 
 
 @contextlib.contextmanager

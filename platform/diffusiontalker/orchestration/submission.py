@@ -4,18 +4,16 @@ import dataclasses
 import json
 import shlex
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeVar
 
 import yaml
-from ray.job_submission import JobStatus, JobSubmissionClient
+from ray.job_submission import JobSubmissionClient
 
 from diffusiontalker.storage import open_filesystem, read_bytes
 
-T = TypeVar("T")
 _LOOK_EVERY_S = 0.1
-_FAR_ENOUGH_S = 600.0
+_LONGEST_S = 600.0
 
 
 class SubmissionError(ValueError):
@@ -47,17 +45,24 @@ def time_submission(
         runtime_env: YAML file with the environment of the job.
 
     Raises:
-        SubmissionError: when the job ends before its first step, or takes longer than ten minutes.
+        SubmissionError: when there is no cluster, the job ends before its first step or takes ten minutes, or the run
+            folder is taken.
     """
+    if _read(f"{out_uri}/config.yaml"):
+        raise SubmissionError(f"{out_uri}: there is a run already; give another folder")
     environment = yaml.safe_load(runtime_env.read_text(encoding="utf-8")) | {"working_dir": str(working_dir)}
-    client = JobSubmissionClient(address)
     started = time.time()
+    try:
+        with environment({"RAY_ADDRESS": address}):  # which would be preferred
+            client = JobSubmissionClient(address)
+    except (ConnectionError, RuntimeError) as error:
+        raise SubmissionError(f"{address}: no Ray cluster takes jobs there ({error}); give its dashboard") from None
     job = client.submit_job(entrypoint=shlex.join(entrypoint), runtime_env=environment)
     accepted = time.time()
     try:
-        _wait(client, job, lambda: _read(f"{out_uri}/config.yaml"))
+        _wait_for(f"{out_uri}/config.yaml", client, job)
         driver = time.time()
-        log = _wait(client, job, lambda: _read(f"{out_uri}/metrics.jsonl"))
+        log = _wait_for(f"{out_uri}/metrics.jsonl", client, job)
     finally:
         client.stop_job(job)
         while not client.get_job_status(job).is_terminal():
@@ -68,17 +73,15 @@ def time_submission(
     )
 
 
-def _wait(client: JobSubmissionClient, job: str, look: Callable[[], T | None]) -> T:
-    deadline = time.monotonic() + _FAR_ENOUGH_S
+def _wait_for(uri: str, client: JobSubmissionClient, job: str) -> bytes:
+    deadline = time.monotonic() + _LONGEST_S
     while time.monotonic() < deadline:
-        if found := look():
+        if found := _read(uri):
             return found
-        if client.get_job_status(job) in (JobStatus.FAILED, JobStatus.STOPPED, JobStatus.SUCCEEDED):
+        if client.get_job_status(job).is_terminal():
             break
         time.sleep(_LOOK_EVERY_S)
-    raise SubmissionError(
-        f"job {job} did not come to its first step within {_FAR_ENOUGH_S:g} s:\n{client.get_job_logs(job)[-2000:]}"
-    )
+    raise SubmissionError(f"job {job} did not come to its first step:\n{client.get_job_logs(job)[-2000:]}")
 
 
 def _read(uri: str) -> bytes | None:

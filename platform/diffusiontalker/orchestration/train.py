@@ -19,11 +19,16 @@ import torch
 from diffusiontalker.config import ConfigError, from_plain, to_plain
 from diffusiontalker.data import Corpus
 from diffusiontalker.models import Talker
-from diffusiontalker.orchestration.checkpoints import newest_whole_checkpoint, set_unusable_record_aside
+from diffusiontalker.orchestration.checkpoints import (
+    newest_step,
+    newest_whole_checkpoint,
+    set_unusable_record_aside,
+)
 from diffusiontalker.orchestration.cluster import environment, ray_cluster
 from diffusiontalker.orchestration.progress import QueueTelemetry, Span, TrainingMonitor
 from diffusiontalker.storage import absolute_uri, open_filesystem
 from diffusiontalker.training import (
+    CheckpointError,
     FileTelemetry,
     NoTelemetry,
     Ranks,
@@ -109,7 +114,7 @@ def train_on_ray(
     """Trains a talker on Ray and returns it with its averaged weights, in eval mode.
 
     The same `run_name` and `storage_uri` continue from the newest checkpoint there; a run that was finished is only
-    read. Without a Ray cluster (see `ray_cluster`) a local one is started for the length of the call.
+    read, without Ray. Without a Ray cluster (see `ray_cluster`) a local one is started for the length of the call.
 
     Args:
         training: what to learn; the same on every worker.
@@ -133,6 +138,8 @@ def train_on_ray(
     corpus = Corpus.open(absolute_uri(corpus_uri))
     training = _for_workers(training)
     run_uri = f"{absolute_uri(storage_uri)}/{run_name}"
+    if newest_step(run_uri) >= training.num_steps and (talker := _trained_talker(run_uri, training, corpus)):
+        return talker
     set_unusable_record_aside(run_uri)
     with (
         ray_cluster(num_cpus=orchestration.num_workers * orchestration.cpus_per_worker),
@@ -164,7 +171,9 @@ def train_on_ray(
                 raise TrainingError(
                     f"{run_name}: {_reason(error)}; what was reached is kept in {storage_uri}, mend this and resume"
                 ) from error
-        return _trained_talker(run_uri, training, corpus)
+    if talker := _trained_talker(run_uri, training, corpus):
+        return talker
+    raise TrainingError(f"{run_uri}: the last whole checkpoint holds less than {training.num_steps} steps; resume")
 
 
 def _for_workers(training: TrainingConfig) -> TrainingConfig:
@@ -226,12 +235,15 @@ def _report(folder: Path | None, metrics: dict[str, float]) -> None:
     ray.train.report({name: float(value) for name, value in metrics.items()}, checkpoint=checkpoint)
 
 
-def _trained_talker(run_uri: str, training: TrainingConfig, corpus: Corpus) -> Talker:
-    with newest_whole_checkpoint(run_uri, Ranks(), say=logger.warning) as folder:
-        state = folder and load_state(folder, run_digest=run_digest(training, corpus))
+def _trained_talker(run_uri: str, training: TrainingConfig, corpus: Corpus) -> Talker | None:
+    """What a training has made that was done; None when it was not, or the checkpoints of its end are damaged."""
+    try:
+        with newest_whole_checkpoint(run_uri, Ranks(), say=logger.warning) as folder:
+            state = folder and load_state(folder, run_digest=run_digest(training, corpus))
+    except CheckpointError as error:
+        raise TrainingError(str(error)) from None
     if state is None or state.step < training.num_steps:
-        reached = f"step {state.step} of {training.num_steps}" if state else "no step"
-        raise TrainingError(f"{run_uri}: the last whole checkpoint holds {reached}; resume")
+        return None
     talker = build_talker(training, corpus)
     talker.load_state_dict(state.ema)
     return talker.eval().requires_grad_(False)
