@@ -6,11 +6,12 @@ RUNTIME := $(VENV)/installed-runtime
 DEV := $(VENV)/installed-dev
 # Empty is off. Hundreds of processes of the suite import the same modules: what one of them compiles, the others read.
 export PYTHONDONTWRITEBYTECODE :=
-# Unit tests run in two processes with one thread each; jobs and clusters, which wait a lot, side by side.
+# Two processes share the tests. Unit tests, which compute, have one thread each.
 UNIT := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile tests/unit tests/manifests
+WHOLE := $(BIN)/python -m pytest -n 2 --dist loadgroup tests/integration tests/serving tests/ray
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help demo test test-jobs test-clusters check lint format clean
+.PHONY: help demo test check lint format clean
 help:
 	@echo "make demo    speech in, face out: teacher, student and proof on a synthetic corpus, into runs/demo*"
 	@echo "make test    linters and every test"
@@ -24,14 +25,7 @@ demo: $(RUNTIME)
 
 test: lint
 	$(UNIT) $(ARGS)
-	@echo "jobs and clusters, side by side: a quarter of an hour without a sign of life"
-	$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-jobs test-clusters
-
-test-jobs: $(DEV)
-	$(BIN)/python -m pytest tests/integration tests/serving $(ARGS)
-
-test-clusters: $(DEV)
-	$(BIN)/python -m pytest tests/ray $(ARGS)
+	$(WHOLE) $(ARGS)
 
 check: lint
 	$(UNIT) -m "not slow" $(ARGS)

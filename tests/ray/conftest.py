@@ -145,7 +145,7 @@ def _tones() -> Iterator[Clip]:
             motion=MotionClip(coefficients=motion, fps=25.0),
             speaker=("low", "high")[speaker],
             emotion=("neutral", "happy")[emotion],
-            split="validation" if number >= 20 else "train",
+            split="train" if number < 20 else "validation" if number < 22 else "test",
         )
 
 

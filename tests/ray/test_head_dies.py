@@ -113,7 +113,8 @@ class Served:
 
 
 @pytest.fixture
-def cluster(tmp_path, tmp_path_factory):
+def lasting_cluster(tmp_path, tmp_path_factory):
+    """A head whose tables Redis keeps, and two workers."""
     redis = redis_process.RedisProcess(tmp_path)
     redis.start()
     try:
@@ -125,7 +126,10 @@ def cluster(tmp_path, tmp_path_factory):
         redis.stop()
 
 
-def test_an_endpoint_answers_on_and_a_training_is_resumed_when_the_head_is_back(cluster, repository_root, tmp_path):
+def test_an_endpoint_answers_on_and_a_training_is_resumed_when_the_head_is_back(
+    lasting_cluster, repository_root, tmp_path
+):
+    cluster = lasting_cluster
     out, (port,) = tmp_path / "run", free_ports(1)
     save_bundle(tiny_bundle(), tmp_path / "student")
     arguments = {"bundle": str(tmp_path / "student"), "voices": str(tmp_path / "voices")}

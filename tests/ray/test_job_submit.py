@@ -2,13 +2,13 @@
 the one who submitted them is told."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from ray_nodes import logged
-
-from diffusiontalker.cli.app import main
-from diffusiontalker.orchestration.submission import SubmissionError, time_submission
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -59,28 +59,31 @@ def test_bad_input_is_told_to_the_one_who_submitted_it(cluster, repository_root)
     assert cluster.http.get("/api/jobs/bad-input").json()["driver_exit_code"] == 2
 
 
-@pytest.fixture
-def token(cluster, monkeypatch):
-    """This process may submit to the cluster, too."""
-    for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN"):
-        monkeypatch.setenv(name, cluster.variables[name])
+def bench_submission(cluster, checkout, **flags):
+    """The command, in a process of its own: which cluster's token it has is decided once for a process."""
+    words = [word for name, value in flags.items() for word in (f"--{name}", str(value))]
+    return subprocess.run(
+        [Path(sys.executable).with_name("diffusiontalker"), "bench", "submission", "--repeats", "1",
+         "--address", cluster.url, "--checkout", checkout, *words],
+        env=os.environ | cluster.variables, capture_output=True, text=True, timeout=200, check=False,
+    )  # fmt: skip
 
 
-@pytest.mark.usefixtures("token")
-def test_the_time_to_the_first_step_is_measured(cluster, repository_root, tiny_corpus, tmp_path, capsys):
-    command = ["bench", "submission", "--address", cluster.url, "--checkout", str(repository_root), "--repeats", "1"]
-    assert main([*command, "--corpus", str(tiny_corpus), "--out", str(tmp_path / "timed")]) == 0
-    accepted, driver, step = (float(line.split()[-1]) for line in capsys.readouterr().out.splitlines()[1:])
+def test_the_time_to_the_first_step_is_measured(cluster, repository_root, tiny_corpus, tmp_path):
+    ended = bench_submission(cluster, repository_root, corpus=tiny_corpus, out=tmp_path / "timed")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    accepted, driver, step = (float(line.split()[-1]) for line in ended.stdout.splitlines()[1:])
     assert 0 < accepted < driver < step
     assert logged(tmp_path / "timed" / "0")[0]["step"] == 1
     assert not (tmp_path / "timed" / "0" / "bundle").exists(), "it was stopped"
 
+    again = bench_submission(cluster, repository_root, corpus=tiny_corpus, out=tmp_path / "timed")
+    assert again.returncode == 2
+    assert "there is a run already; give another folder" in again.stderr
 
-@pytest.mark.usefixtures("token")
+
 def test_a_job_without_a_first_step_is_told_with_the_end_of_its_output(cluster, repository_root, tmp_path):
-    environment = repository_root / "jobs" / "runtime_env.yaml"
-    with pytest.raises(SubmissionError, match=r"(?s)did not come to its first step.*no corpus here"):
-        time_submission(
-            cluster.url, ["python", "-c", "raise SystemExit('no corpus here')"], out_uri=str(tmp_path / "run"),
-            working_dir=tmp_path, runtime_env=environment,
-        )  # fmt: skip
+    ended = bench_submission(cluster, repository_root, corpus=tmp_path / "missing", out=tmp_path / "timed")
+    assert ended.returncode == 2
+    assert "did not come to its first step" in ended.stderr
+    assert f"{tmp_path}/missing" in ended.stderr

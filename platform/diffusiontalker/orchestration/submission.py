@@ -10,6 +10,7 @@ from pathlib import Path
 import yaml
 from ray.job_submission import JobSubmissionClient
 
+from diffusiontalker.orchestration.cluster import environment
 from diffusiontalker.storage import open_filesystem, read_bytes
 
 _LOOK_EVERY_S = 0.1
@@ -50,14 +51,14 @@ def time_submission(
     """
     if _read(f"{out_uri}/config.yaml"):
         raise SubmissionError(f"{out_uri}: there is a run already; give another folder")
-    environment = yaml.safe_load(runtime_env.read_text(encoding="utf-8")) | {"working_dir": str(working_dir)}
+    brought = yaml.safe_load(runtime_env.read_text(encoding="utf-8")) | {"working_dir": str(working_dir)}
     started = time.time()
     try:
         with environment({"RAY_ADDRESS": address}):  # which would be preferred
             client = JobSubmissionClient(address)
     except (ConnectionError, RuntimeError) as error:
         raise SubmissionError(f"{address}: no Ray cluster takes jobs there ({error}); give its dashboard") from None
-    job = client.submit_job(entrypoint=shlex.join(entrypoint), runtime_env=environment)
+    job = client.submit_job(entrypoint=shlex.join(entrypoint), runtime_env=brought)
     accepted = time.time()
     try:
         _wait_for(f"{out_uri}/config.yaml", client, job)
