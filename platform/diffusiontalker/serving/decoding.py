@@ -9,7 +9,9 @@ import contextlib
 import dataclasses
 import logging
 import time
+from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
 
 import numpy as np
 from jaxtyping import Float32
@@ -20,6 +22,7 @@ from diffusiontalker.serving.errors import Code, ServingError
 
 logger = logging.getLogger(__name__)
 
+T = TypeVar("T")
 _CODES: dict[AudioCause, Code] = {
     "unusable": "bad_audio",
     "too_large": "too_large",
@@ -85,7 +88,7 @@ class DecodingPool:
         self._slots = asyncio.Semaphore(self._config.num_processes)
         self._idle: list[DecodeProcess] = []
         self._num_jobs: dict[DecodeProcess, int] = {}
-        self._running: set[asyncio.Task[np.ndarray]] = set()
+        self._running: set[asyncio.Task[Any]] = set()
         self._num_waiting, self._mean_seconds, self._is_closed = 0, 0.5, False
 
     @property
@@ -103,7 +106,8 @@ class DecodingPool:
             for _ in range(self._config.num_processes):
                 await stack.enter_async_context(self._slots)
             num_missing = self._config.num_processes - len(self._idle)
-            outcomes = await asyncio.gather(*(self._started() for _ in range(num_missing)), return_exceptions=True)
+            starting = [self._running_task(self._started()) for _ in range(num_missing)]
+            outcomes = await asyncio.gather(*starting, return_exceptions=True)
             self._idle += [outcome for outcome in outcomes if isinstance(outcome, DecodeProcess)]
             for outcome in outcomes:
                 if isinstance(outcome, BaseException):
@@ -132,11 +136,7 @@ class DecodingPool:
                 f"{name}: {len(content)} bytes, at most {limits.max_bytes} are allowed; shorten or compress it",
             )
         await self._enter(name)
-        task = asyncio.create_task(self._decode_in_slot(content, name=name, limits=limits))
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
-        task.add_done_callback(lambda done: done.cancelled() or done.exception())  # Perhaps nobody is left to look.
-        return await asyncio.shield(task)
+        return await asyncio.shield(self._running_task(self._decode_in_slot(content, name=name, limits=limits)))
 
     async def close(self) -> None:
         """Ends all processes; who waits for one gets `unavailable`."""
@@ -148,6 +148,14 @@ class DecodingPool:
             if not self._running:
                 await asyncio.gather(*(self._discard(process) for process in list(self._num_jobs)))
         self._threads.shutdown(wait=False)
+
+    def _running_task(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """A task that `close` waits for."""
+        task = asyncio.create_task(work)
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())  # Perhaps nobody is left to look.
+        return task
 
     async def _enter(self, name: str) -> None:
         """Waits for a slot, which the caller has to give back."""

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,8 @@ from in_loop import eventually, in_loop
 from sounds import encoded, tone
 
 from diffusiontalker.audio.waveform import encode_flac
+from diffusiontalker.serving import decoding
+from diffusiontalker.serving.decode_process import DecodeProcess
 from diffusiontalker.serving.decoding import DecodingConfig, DecodingPool
 
 LIMITS = limits_of()
@@ -140,6 +143,27 @@ async def test_closing_while_processes_start_leaves_none_behind() -> None:
     assert {(await refusal(task)).code for task in (starting, decoding)} == {"unavailable"}
     assert pool.process_ids == ()
     assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
+
+
+@in_loop
+async def test_closing_waits_for_a_process_that_is_only_being_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = list[DecodeProcess]()
+
+    class SlowSecond(DecodeProcess):
+        def __init__(self, **options: int) -> None:
+            made.append(self)
+            if len(made) == 2:
+                time.sleep(0.5)
+            super().__init__(**options)
+
+    monkeypatch.setattr(decoding, "DecodeProcess", SlowSecond)
+    pool = DecodingPool(DecodingConfig(num_processes=2))
+    starting = asyncio.create_task(pool.start())
+    await eventually(lambda: pool.process_ids != ())
+    await pool.close()
+    assert (await refusal(starting)).code == "unavailable"
+    assert pool.process_ids == ()
+    assert not any(Path(f"/proc/{process.pid}").exists() for process in made)
 
 
 @in_loop
