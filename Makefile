@@ -8,7 +8,7 @@ DEV := $(VENV)/installed-dev
 export PYTHONDONTWRITEBYTECODE :=
 # Two processes share the tests. Unit tests, which compute, have one thread each.
 UNIT := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile tests/unit tests/manifests
-WHOLE := $(BIN)/python -m pytest -n 2 --dist loadgroup tests/integration tests/serving tests/ray
+WHOLE := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests/integration tests/ray tests/serving
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .PHONY: help demo test check lint format clean

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,13 +25,22 @@ def real_data() -> Path:
     return folder
 
 
-_SHARED = ("smoke_run", "ray_session", "cluster")
-"""Fixtures that take long: in one process, of those that share the tests, everything that needs one."""
+_TOGETHER = {
+    "smoke_run": ("test_distill_job", "test_main_job", "test_search_job"),
+    "cluster": ("test_driver_dies", "test_job_submit", "test_nodes_die"),
+    "ray_session": ("test_damage", "test_search", "test_storage_faults", "test_train"),
+}
+"""Files that share a fixture of the session that takes long: they stay in one process."""
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Says to `--dist loadgroup` what belongs together: tests of one of these fixtures, else of one file."""
-    for item in items:
-        fixtures = getattr(item, "fixturenames", ())
-        group = next((name for name in _SHARED if name in fixtures), item.path.stem)
-        item.add_marker(pytest.mark.xdist_group(group))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object:
+    """With `--dist loadfile`, files that share a fixture are one."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class Together(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            return next((name for name, files in _TOGETHER.items() if Path(file).stem in files), file)
+
+    return Together(config, log) if config.getoption("dist") == "loadfile" else None

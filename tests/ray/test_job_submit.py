@@ -80,10 +80,3 @@ def test_the_time_to_the_first_step_is_measured(cluster, repository_root, tiny_c
     again = bench_submission(cluster, repository_root, corpus=tiny_corpus, out=tmp_path / "timed")
     assert again.returncode == 2
     assert "there is a run already; give another folder" in again.stderr
-
-
-def test_a_job_without_a_first_step_is_told_with_the_end_of_its_output(cluster, repository_root, tmp_path):
-    ended = bench_submission(cluster, repository_root, corpus=tmp_path / "missing", out=tmp_path / "timed")
-    assert ended.returncode == 2
-    assert "did not come to its first step" in ended.stderr
-    assert f"{tmp_path}/missing" in ended.stderr

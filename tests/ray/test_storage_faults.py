@@ -29,7 +29,7 @@ def bucket(s3_proxy):
 
 
 def test_a_training_whose_corpus_and_checkpoints_lie_in_a_bad_store_learns_the_same(
-    ray_session, s3_proxy, bucket, tiny_corpus, tmp_path
+    ray_session, s3_proxy, bucket, tiny_corpus, tmp_path, monkeypatch
 ):
     corpus = Corpus.open(tiny_corpus)
     write_corpus(
@@ -38,16 +38,26 @@ def test_a_training_whose_corpus_and_checkpoints_lie_in_a_bad_store_learns_the_s
     before = s3_proxy.counts.copy()
     s3_proxy.faults = BAD
     log = tmp_path / "metrics.jsonl"
+    where = {
+        "corpus_uri": f"{bucket}/corpus", "run_name": "bad", "storage_uri": f"{bucket}/runs",
+        "telemetry_folder": tmp_path, "orchestration": dataclasses.replace(QUICK, max_failures=0),
+    }  # fmt: skip
     with meanwhile(lambda: s3_proxy.fail_for(3.0), when=lambda: log.exists() and len(rows(tmp_path)) >= 45):
-        talker = train_on_ray(
-            LONG, f"{bucket}/corpus", run_name="bad", storage_uri=f"{bucket}/runs", telemetry_folder=tmp_path,
-            orchestration=dataclasses.replace(QUICK, max_failures=0),
-        )  # fmt: skip
+        talker = train_on_ray(LONG, **where)
     did = s3_proxy.counts - before
     assert min(did["slowed_down"], did["cut"], did["refused"]) > 0, did
-    assert [row["step"] for row in rows(tmp_path)] == list(range(1, LONG.num_steps + 1)), "no step was repeated"
+    every_step = list(range(1, LONG.num_steps + 1))
+    assert [row["step"] for row in rows(tmp_path)] == every_step, "no step was repeated"
+    assert "validation/loss" in rows(tmp_path)[-1]
+    assert list((tmp_path / "tensorboard").glob("events.*"))
     assert checkpoints(tmp_path) == []
+    assert not talker.training
     assert differences(talker, trained_here(LONG, tiny_corpus)) == []
+
+    monkeypatch.delattr("ray.train.torch.TorchTrainer")
+    again = train_on_ray(LONG, **where)
+    assert differences(again, talker) == [], "what is finished is only read"
+    assert [row["step"] for row in rows(tmp_path)] == every_step
 
 
 def test_an_endpoint_starts_from_a_bad_store_and_knows_its_voices(s3_proxy, bucket, tmp_path):

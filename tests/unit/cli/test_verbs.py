@@ -181,3 +181,13 @@ def test_bench_search_compares_ways_to_train_a_student(corpus_path: Path, bundle
     assert "2 trials of 10 steps" in totals
     refused = command("bench", "search", "--bundle", bundle_path, "--corpus", corpus_path, "--rounds", "0")
     assert (refused.code, refused.err) == (2, "error: --rounds 0: expected at least 1\n")
+
+
+def test_bench_submission_says_what_it_needs(tmp_path: Path, repository_root: Path, command: Callable) -> None:
+    flags = ["--corpus", tmp_path, "--out", tmp_path / "timed"]
+    refused = command("bench", "submission", *flags, "--checkout", tmp_path)
+    assert refused.code == 2
+    assert "expected a checkout of this project" in refused.err
+    refused = command("bench", "submission", *flags, "--checkout", repository_root, "--address", "http://127.0.0.1:9")
+    assert refused.code == 2
+    assert "http://127.0.0.1:9: no Ray cluster takes jobs there" in refused.err
