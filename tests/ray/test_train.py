@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import itertools
 import os
 import signal
 from collections.abc import Iterator
@@ -80,8 +79,6 @@ def test_a_killed_worker_is_replaced_and_the_result_is_the_same(tiny_corpus, tmp
             LONG, tiny_corpus, run_name="killed", storage_uri=tmp_path, telemetry_folder=tmp_path, orchestration=QUICK
         )
     assert killed
-    steps = [row["step"] for row in rows(tmp_path)]
-    assert any(later <= earlier for earlier, later in itertools.pairwise(steps)), "no step was repeated"
     assert differences(talker, trained_here(LONG, tiny_corpus)) == []
 
 
