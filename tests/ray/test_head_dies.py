@@ -113,8 +113,7 @@ class Served:
 
 
 @pytest.fixture
-def lasting_cluster(tmp_path, tmp_path_factory):
-    """A head whose tables Redis keeps, and two workers."""
+def cluster(tmp_path, tmp_path_factory):
     redis = redis_process.RedisProcess(tmp_path)
     redis.start()
     try:
@@ -126,10 +125,7 @@ def lasting_cluster(tmp_path, tmp_path_factory):
         redis.stop()
 
 
-def test_an_endpoint_answers_on_and_a_training_is_resumed_when_the_head_is_back(
-    lasting_cluster, repository_root, tmp_path
-):
-    cluster = lasting_cluster
+def test_an_endpoint_answers_on_and_a_training_is_resumed_when_the_head_is_back(cluster, repository_root, tmp_path):
     out, (port,) = tmp_path / "run", free_ports(1)
     save_bundle(tiny_bundle(), tmp_path / "student")
     arguments = {"bundle": str(tmp_path / "student"), "voices": str(tmp_path / "voices")}

@@ -51,6 +51,9 @@ def test_a_training_whose_corpus_and_checkpoints_lie_in_a_bad_store_learns_the_s
     assert "validation/loss" in rows(tmp_path)[-1]
     assert list((tmp_path / "tensorboard").glob("events.*"))
     assert checkpoints(tmp_path) == []
+    s3_proxy.faults = Faults()
+    kept = boto3.client("s3").list_objects_v2(Bucket="faults", Prefix="runs/bad/checkpoint_")["Contents"]
+    assert sum(one["Key"].endswith("/training_state.pt") for one in kept) == QUICK.checkpoints_to_keep
     assert not talker.training
     assert differences(talker, trained_here(LONG, tiny_corpus)) == []
 

@@ -2,9 +2,10 @@
 
 import contextlib
 import dataclasses
+import itertools
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from meanwhile import meanwhile
 from trainings import LONG, QUICK, TINY, differences, rows, trained_here, without_dropout
 
 from diffusiontalker.config import ConfigError
-from diffusiontalker.orchestration import OrchestrationConfig, train_on_ray
+from diffusiontalker.orchestration import OrchestrationConfig, TrainingError, train_on_ray
 from diffusiontalker.training import FileTelemetry
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("ray_session")]
@@ -38,16 +39,22 @@ def parent(process: str) -> int:
 
 
 @contextlib.contextmanager
-def a_worker_killed_after(log: Path, *, num_rows: int) -> Iterator[list[int]]:
-    """Kills one training worker as soon as the log has so many rows; yields the list of those killed."""
+def a_worker_killed_after(log: Path, *, num_rows: int, but: Container[int] = ()) -> Iterator[list[int]]:
+    """Kills a training worker as soon as the log has so many rows; yields the list of those killed.
+
+    `but`: those that are left alone.
+    """
     killed: list[int] = []
 
-    def kill() -> None:
-        killed.append(worker_processes()[0])
-        os.kill(killed[0], signal.SIGKILL)
+    def workers() -> list[int]:
+        return [pid for pid in worker_processes() if pid not in but]
 
     def has_come_far() -> bool:
-        return log.exists() and log.read_bytes().count(b"\n") >= num_rows and bool(worker_processes())
+        return log.exists() and log.read_bytes().count(b"\n") >= num_rows and bool(workers())
+
+    def kill() -> None:
+        killed.append(workers()[0])
+        os.kill(killed[0], signal.SIGKILL)
 
     with meanwhile(kill, when=has_come_far):
         yield killed
@@ -72,14 +79,29 @@ def test_two_ranks_learn_what_one_rank_learns(tiny_corpus, tmp_path):
         )
 
 
-def test_a_killed_worker_is_replaced_and_the_result_is_the_same(tiny_corpus, tmp_path):
-    log = tmp_path / "metrics.jsonl"
-    with a_worker_killed_after(log, num_rows=45) as killed:
-        talker = train_on_ray(
-            LONG, tiny_corpus, run_name="killed", storage_uri=tmp_path, telemetry_folder=tmp_path, orchestration=QUICK
-        )
-    assert killed
-    assert differences(talker, trained_here(LONG, tiny_corpus)) == []
+def test_a_killed_worker_is_replaced_a_second_one_ends_the_run_and_resumed_it_learns_the_same(tiny_corpus, tmp_path):
+    log, config = tmp_path / "metrics.jsonl", dataclasses.replace(LONG, num_steps=400)
+    where = {
+        "corpus_uri": tiny_corpus, "run_name": "again", "storage_uri": tmp_path, "telemetry_folder": tmp_path,
+        "orchestration": dataclasses.replace(QUICK, max_failures=1),
+    }  # fmt: skip
+    with (
+        a_worker_killed_after(log, num_rows=45) as first,
+        a_worker_killed_after(log, num_rows=150, but=first) as second,
+        pytest.raises(TrainingError, match=r"again: worker 0: .*mend this and resume"),
+    ):
+        train_on_ray(config, **where)
+    assert len({*first, *second}) == 2
+    reached = len(rows(tmp_path))
+    talker = train_on_ray(config, **where)
+    steps = [row["step"] for row in rows(tmp_path)]
+    goes_back = [number for number, (one, other) in enumerate(itertools.pairwise(steps), 1) if other != one + 1]
+    assert len(goes_back) <= 2
+    assert all(1 < steps[number] <= steps[number - 1] and steps[number] % 20 == 1 for number in goes_back), steps
+    assert steps[reached] % 20 == 1, "it went on from a checkpoint"
+    assert steps[reached] > 100
+    assert set(steps) == set(range(1, 401))
+    assert differences(talker, trained_here(config, tiny_corpus)) == []
 
 
 def test_a_batch_that_does_not_divide_by_the_workers_is_refused_before_anything_starts(tiny_corpus, tmp_path):

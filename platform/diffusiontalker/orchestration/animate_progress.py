@@ -1,4 +1,4 @@
-"""Where a bulk animation stands: for the terminal while it runs, for `summary.json` when it has ended. Ray-free."""
+"""Where a bulk animation stands: for the terminal while it runs, for `summary.json` when it has ended."""
 
 import json
 import logging

@@ -32,19 +32,8 @@ def ray_cluster(*, num_cpus: float = 1) -> Iterator[None]:
     if address:
         logger.info("joining the Ray cluster at %s", address)
         ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False)
-        try:
-            yield
-        finally:
-            ray.shutdown()
-        return
-    port = _free_port()
-    # Ray Train asks "the" cluster of this machine whether its controller lives: this one, not one that was started
-    # beside it or died and left its address behind.
-    here = {"RAY_GCS_SERVER_PORT": str(port), "RAY_ADDRESS": f"{ray.util.get_node_ip_address()}:{port}"}
-    # Nobody takes this node away: a process less.
-    settings = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0"}
-    with environment({name: os.environ.get(name, value) for name, value in settings.items()}):
-        with environment(here):  # inherited by all processes of the cluster
+    else:
+        with environment(_of_local_cluster()):
             ray.init(
                 address="local",
                 include_dashboard=False,
@@ -53,10 +42,24 @@ def ray_cluster(*, num_cpus: float = 1) -> Iterator[None]:
                 logging_level=logging.ERROR,
                 log_to_driver=False,
             )
-        try:
-            yield
-        finally:
-            ray.shutdown()
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _of_local_cluster() -> dict[str, str]:
+    """The environment in which a cluster starts, and which all its processes inherit."""
+    port = _free_port()
+    return {
+        "RAY_USAGE_STATS_ENABLED": os.environ.get("RAY_USAGE_STATS_ENABLED", "0"),
+        # Ray Train asks "the" cluster of this machine whether its controller lives: this one, not one that was started
+        # beside it or died and left its address behind.
+        "RAY_GCS_SERVER_PORT": str(port),
+        "RAY_ADDRESS": f"{ray.util.get_node_ip_address()}:{port}",
+        # Nobody takes this node away: a process less.
+        "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
+    }
 
 
 def _free_port() -> int:

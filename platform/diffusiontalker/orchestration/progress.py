@@ -83,8 +83,7 @@ class TrainingMonitor:
         is_last = False
         while not is_last:
             is_last = self._ended.wait(_POLL_SECONDS)
-            waiting = self.queue.qsize()
-            for step, values in self.queue.get_nowait_batch(waiting) if waiting else ():
+            for step, values in self.queue.get_nowait_batch(self.queue.qsize()):
                 if step is None:
                     logger.warning("%s: %s", self._span.title, values)
                     continue
