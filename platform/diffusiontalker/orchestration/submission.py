@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import logging
 import shlex
 import time
 from collections.abc import Sequence
@@ -52,6 +53,7 @@ def time_submission(
     if _read(f"{out_uri}/config.yaml"):
         raise SubmissionError(f"{out_uri}: there is a run already; give another folder")
     brought = yaml.safe_load(runtime_env.read_text(encoding="utf-8")) | {"working_dir": str(working_dir)}
+    logging.getLogger("ray").setLevel(logging.ERROR)  # it tells of every file that is not uploaded
     started = time.time()
     try:
         with environment({"RAY_ADDRESS": address}):  # which would be preferred
