@@ -16,7 +16,7 @@ from pyarrow import fs
 
 from diffusiontalker.data.clip import CorpusError
 from diffusiontalker.data.speech_folder import AUDIO_SUFFIXES
-from diffusiontalker.storage import StorageError, absolute_uri, files_below, is_url, joined, open_filesystem
+from diffusiontalker.storage import StorageError, absolute_uri, files_below, is_url, joined, open_filesystem, read_bytes
 
 logger = logging.getLogger(__name__)
 
@@ -108,8 +108,7 @@ def motion_names(
 
 def _content(filesystem: fs.FileSystem, path: str, *, uri: str) -> str:
     try:
-        with filesystem.open_input_stream(path) as stream:
-            return stream.read().decode("utf-8-sig")
+        return read_bytes(filesystem, path).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise CorpusError(f"{uri}: is no UTF-8 text ({error}); save it as comma-separated UTF-8 text") from None
 

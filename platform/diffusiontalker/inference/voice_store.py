@@ -17,7 +17,7 @@ from diffusiontalker.inference.voices import (
     voice_from_json,
     voice_to_json,
 )
-from diffusiontalker.storage import StorageError, file_names, joined, open_filesystem, read_bytes
+from diffusiontalker.storage import StorageError, file_names, joined, local_copy, open_filesystem, read_bytes
 
 _SUFFIX = ".json"
 
@@ -139,15 +139,19 @@ def find_voice(wanted: str, *, bundle: Bundle, voices: Path | str) -> Voice | st
     """A voice file if there is one of this name, else a speaker of the bundle, else an enrolled voice.
 
     Args:
-        wanted: path of a voice file, name of a training speaker, or name or id of an enrolled voice.
+        wanted: path or URL of a voice file, name of a training speaker, or name or id of an enrolled voice.
         bundle: whose speakers count.
         voices: where voices are stored, a folder or URL.
 
     Raises:
-        VoiceError: when none or several are meant.
+        VoiceError: when none or several are meant, or the file cannot be used.
     """
     if wanted.endswith(_SUFFIX) or Path(wanted).is_file():
-        return read_voice(Path(wanted))
+        try:
+            with local_copy(wanted) as path:
+                return read_voice(path)
+        except StorageError as error:
+            raise VoiceError(str(error)) from None
     if wanted in bundle.talker.speakers:
         return wanted
     try:

@@ -2,10 +2,14 @@
 
 import collections
 import dataclasses
+import os
+from urllib.parse import urlsplit
 
 import numpy as np
 import pyarrow as pa
 import pytest
+from faulty_proxy import Faults, FaultyProxy
+from object_store import bucket_on_s3
 
 from diffusiontalker.audio import SAMPLE_RATE_HZ
 from diffusiontalker.audio.waveform import read_waveform, write_wav
@@ -19,6 +23,7 @@ from diffusiontalker.inference import (
     save_bundle,
 )
 from diffusiontalker.inference import bulk as bulk_module
+from diffusiontalker.storage import open_filesystem, write_file
 
 
 class Ledger(collections.Counter):
@@ -126,3 +131,20 @@ def test_motion_comes_at_another_rate_and_in_another_format(order, table, tmp_pa
     assert result["reason"] is None
     with np.load(tmp_path / "motion/x/0.npz") as stored:
         assert any(array.shape[:1] == (20,) for array in stored.values())
+
+
+def test_answers_of_a_store_that_break_off_are_asked_for_again(tmp_path, monkeypatch):
+    write_wav(0.1 * np.random.default_rng(0).standard_normal(SAMPLE_RATE_HZ), tmp_path / "speech.wav")
+    with bucket_on_s3("speech") as bucket:
+        filesystem, path = open_filesystem(f"{bucket}/takes/speech.wav")
+        write_file(filesystem, path, (tmp_path / "speech.wav").read_bytes())
+        with FaultyProxy(urlsplit(os.environ["AWS_ENDPOINT_URL"]).port) as proxy:
+            monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
+            bulk_module._opened.cache_clear()
+            proxy.faults = Faults(cut_share=0.5, cut_after_bytes=8_000)
+            wish = {"name": "speech.wav", "uri": f"{bucket}/takes/speech.wav"}
+            heard = [bulk_module._heard(wish) for _ in range(8)]
+        bulk_module._opened.cache_clear()
+    assert proxy.counts["cut"] > 1
+    for waveform in heard:
+        np.testing.assert_array_equal(waveform, read_waveform(tmp_path / "speech.wav"))
