@@ -1,0 +1,131 @@
+"""The table of motion formats: what each is called, how its files end, and who reads and writes it."""
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+from diffusiontalker.face import readers, writers
+from diffusiontalker.face.head import builtin_rig
+from diffusiontalker.face.motion import MotionClip, MotionError
+from diffusiontalker.face.rig import Rig
+
+_Encode = Callable[[MotionClip, Rig | None, str | None], bytes]
+_Decode = Callable[[readers.MotionSource], readers.MotionTable]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class MotionFormat:
+    """One way to store motion."""
+
+    name: str
+    """What flags and parameters call it."""
+    suffix: str
+    """How its files end; a longer suffix wins over a shorter one."""
+    media_type: str
+    """What HTTP calls it."""
+    decode: _Decode
+    """From bytes to what the file says."""
+    encode: _Encode | None = None
+    """From clip, rig (None: built in) and name of the sound file to bytes; None: cannot be written."""
+    has_head: bool = False
+    """Whether it holds a rig."""
+
+
+def _tabular(write: Callable[[MotionClip], bytes]) -> _Encode:
+    """An encoder for a format that holds neither a head nor the name of a sound."""
+    return lambda clip, rig, audio_name: write(clip)
+
+
+def _naming(write: Callable[..., bytes]) -> _Encode:
+    """An encoder for a format that names the sound, but holds no head."""
+    return lambda clip, rig, audio_name: write(clip, audio_name=audio_name)
+
+
+def _with_head(write: Callable[..., bytes]) -> _Encode:
+    """An encoder for a format that holds a head and names the sound."""
+    return lambda clip, rig, audio_name: write(clip, rig=rig or builtin_rig(), audio_name=audio_name)
+
+
+FORMATS: dict[str, MotionFormat] = {
+    known.name: known
+    for known in (
+        MotionFormat(
+            name="csv",
+            suffix=".csv",
+            media_type="text/csv",
+            decode=readers.read_csv,
+            encode=_tabular(writers.csv_bytes),
+        ),
+        MotionFormat(
+            name="json",
+            suffix=".json",
+            media_type="application/json",
+            decode=readers.read_json,
+            encode=_naming(writers.json_bytes),
+        ),
+        MotionFormat(
+            name="ndjson",
+            suffix=".ndjson",
+            media_type="application/x-ndjson",
+            decode=readers.read_ndjson,
+            encode=_tabular(writers.ndjson_bytes),
+        ),
+        MotionFormat(
+            name="npz",
+            suffix=".npz",
+            media_type="application/octet-stream",
+            decode=readers.read_npz,
+            encode=_tabular(writers.npz_bytes),
+        ),
+        MotionFormat(
+            name="parquet",
+            suffix=".parquet",
+            media_type="application/vnd.apache.parquet",
+            decode=readers.read_parquet,
+            encode=_tabular(writers.parquet_bytes),
+        ),
+        MotionFormat(
+            name="arrow",
+            suffix=".arrow",
+            media_type="application/vnd.apache.arrow.stream",
+            decode=readers.read_arrow,
+            encode=_tabular(writers.arrow_bytes),
+        ),
+        MotionFormat(
+            name="glb",
+            suffix=".glb",
+            media_type="model/gltf-binary",
+            decode=readers.read_glb,
+            encode=_with_head(writers.glb_bytes),
+            has_head=True,
+        ),
+        MotionFormat(name="npy", suffix=".npy", media_type="application/octet-stream", decode=readers.read_npy),
+        MotionFormat(name="livelink", suffix=".livelink.csv", media_type="text/csv", decode=readers.read_live_link),
+        MotionFormat(name="beat", suffix=".beat.json", media_type="application/json", decode=readers.read_beat),
+        MotionFormat(name="a2f", suffix=".a2f.json", media_type="application/json", decode=readers.read_audio2face),
+    )
+}
+"""Name -> format, of all that can be read."""
+
+MOTION_FORMATS: tuple[str, ...] = tuple(name for name, known in FORMATS.items() if known.encode)
+"""Formats that can be written."""
+MOTION_SUFFIXES: tuple[str, ...] = tuple(FORMATS[name].suffix for name in MOTION_FORMATS)
+"""How their files end."""
+
+
+def format_named(name: str) -> MotionFormat:
+    """The format of that name.
+
+    Raises:
+        MotionError: when there is none.
+    """
+    if name not in FORMATS:
+        raise MotionError(f"unknown motion format '{name}'; choose one of {', '.join(FORMATS)}")
+    return FORMATS[name]
+
+
+def format_of(path: Path | str) -> MotionFormat | None:
+    """The format that a file's name ends in: the one with the longest suffix that fits; None when none does."""
+    name = Path(path).name.lower()
+    fitting = [known for known in FORMATS.values() if name.endswith(known.suffix)]
+    return max(fitting, key=lambda known: len(known.suffix), default=None)
