@@ -46,11 +46,11 @@ class ImportCorpus(Verb):
 
     def run(self) -> None:
         """Imports and prints what happened to the clips."""
-        from diffusiontalker.data import ImportConfig, import_folder_corpus
+        from diffusiontalker.data import ImportConfig, import_corpus
 
         config = from_plain(ImportConfig, flags(self, ImportConfig), source="flags")
         with progress(f"importing {self.source}") as report_progress:
-            report = import_folder_corpus(self.source, self.out, config=config, progress=report_progress)
+            report = import_corpus(self.source, self.out, config=config, progress=report_progress)
         say(report.text())
         say(f"wrote {self.out}")
 

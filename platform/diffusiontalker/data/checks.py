@@ -4,6 +4,7 @@ Every function raises `CorpusError` with a reason that does not repeat the clip'
 """
 
 import hashlib
+from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Float32
@@ -16,6 +17,7 @@ _SILENT_PEAK = 1e-3
 """Peak below which a recording holds no speech: -60 dB of full scale."""
 _STILL_RANGE = 1e-4
 """A channel moves when its range in a clip exceeds this."""
+_USUAL_FPS = (24.0, 25.0, 29.97, 30.0, 50.0, 60.0, 120.0)
 
 
 def check_audible(waveform: Float32[np.ndarray, "samples"]) -> None:
@@ -47,9 +49,11 @@ def check_drift(motion: MotionClip, waveform: Float32[np.ndarray, "samples"], *,
     seconds = len(waveform) / timebase.SAMPLE_RATE_HZ
     limit_s = max_drift_s + 0.5 / motion.fps
     if abs(motion.duration_s - seconds) > limit_s:
+        fitting = [rate for rate in _USUAL_FPS if abs(motion.num_frames / rate - seconds) <= limit_s]
+        hint = f"at {' or '.join(f'{rate:g}' for rate in fitting)} fps it would fit; " if fitting else ""
         raise CorpusError(
             f"motion lasts {motion.duration_s:.2f} s but audio {seconds:.2f} s (limit {limit_s:.3f} s at "
-            f"{motion.fps:g} fps); correct fps or the pairing, re-export the pair, or raise max_drift_s"
+            f"{motion.fps:g} fps); {hint}correct fps or the pairing, re-export the pair, or raise max_drift_s"
         )
 
 
@@ -58,34 +62,35 @@ def is_still(motion: MotionClip) -> bool:
     return bool((np.ptp(motion.coefficients, axis=0) <= _STILL_RANGE).all())
 
 
-class ContentRegistry:
-    """Finds the same sound or the same motion under two names."""
-
-    def __init__(self) -> None:
-        self._first: dict[str, tuple[str, str]] = {}
-
-    def check(self, clip: Clip) -> None:
-        """Refuses a clip that another split already has: testing on training data."""
-        for kind, key in _content_keys(clip):
-            other_id, other_split = self._first.get(key, (clip.clip_id, clip.split))
-            if other_split != clip.split:
-                raise CorpusError(
-                    f"{kind} is identical to that of clip '{other_id}' in split {other_split}, this one is in "
-                    f"{clip.split}; keep it in one split"
-                )
-
-    def add(self, clip: Clip) -> list[str]:
-        """Remembers a clip; returns a warning for each part of it that an earlier clip has too."""
-        warnings = []
-        for kind, key in _content_keys(clip):
-            if key in self._first:
-                warnings.append(f"{kind} is identical to that of clip '{self._first[key][0]}'")
-            self._first.setdefault(key, (clip.clip_id, clip.split))
-        return warnings
-
-
-def _content_keys(clip: Clip) -> list[tuple[str, str]]:
+def content_keys(clip: Clip) -> tuple[tuple[str, str], ...]:
+    """(`audio`, digest) and, if it moves, (`motion`, digest) of a clip."""
     content = {"audio": clip.waveform}
     if not is_still(clip.motion):
         content["motion"] = clip.motion.coefficients
-    return [(kind, kind + hashlib.sha256(array.tobytes()).hexdigest()) for kind, array in content.items()]
+    return tuple((kind, hashlib.sha256(array.tobytes()).hexdigest()) for kind, array in content.items())
+
+
+class ContentRegistry:
+    """Finds the same sound or the same motion under two names, by what `content_keys` says of each clip."""
+
+    def __init__(self) -> None:
+        self._first: dict[tuple[str, str], tuple[str, str]] = {}
+
+    def check(self, clip: Clip, content: Sequence[tuple[str, str]]) -> None:
+        """Refuses a clip that another split already has: testing on training data."""
+        for key in content:
+            other_id, other_split = self._first.get(key, (clip.clip_id, clip.split))
+            if other_split != clip.split:
+                raise CorpusError(
+                    f"{key[0]} is identical to that of clip '{other_id}' in split {other_split}, this one is in "
+                    f"{clip.split}; keep it in one split"
+                )
+
+    def add(self, clip: Clip, content: Sequence[tuple[str, str]]) -> list[str]:
+        """Remembers a clip; returns a warning for each part of it that an earlier clip has too."""
+        warnings = []
+        for key in content:
+            if key in self._first:
+                warnings.append(f"{key[0]} is identical to that of clip '{self._first[key][0]}'")
+            self._first.setdefault(key, (clip.clip_id, clip.split))
+        return warnings

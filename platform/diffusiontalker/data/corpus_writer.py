@@ -20,7 +20,7 @@ from diffusiontalker.audio import timebase
 from diffusiontalker.audio.waveform import encode_flac
 from diffusiontalker.config import ArtefactError, publish_directory
 from diffusiontalker.data.clip import SPLITS, Clip, CorpusError
-from diffusiontalker.data.corpus import FORMAT, INDEX_NAME, VERSION, CorpusInfo, ShardInfo
+from diffusiontalker.data.corpus import BLOCK_CLIPS, FORMAT, INDEX_NAME, VERSION, CorpusInfo, ShardInfo
 from diffusiontalker.data.digest import clip_digest, corpus_digest
 from diffusiontalker.data.storage import file_names, new_file, open_filesystem
 from diffusiontalker.face.arkit import CHANNELS
@@ -95,10 +95,10 @@ class CorpusWriter:
         if sum(len(row["audio"]) + row["motion"].nbytes for row in pending) >= _SHARD_BYTES:
             self._flush(clip.split)
 
-    def add_document(self, name: str, text: str) -> None:
-        """Puts a text file (a report, a licence) beside the shards."""
+    def add_document(self, name: str, content: str | bytes) -> None:
+        """Puts a file (a report, a licence, the heads of the speakers) beside the shards."""
         with new_file(self._filesystem, joined(self._root, name)) as stream:
-            stream.write(text.encode())
+            stream.write(content.encode() if isinstance(content, str) else content)
 
     def _check(self, clip: Clip) -> None:
         where = f"clip '{clip.clip_id}'"
@@ -122,7 +122,7 @@ class CorpusWriter:
         shard = ShardInfo(file=f"{split}-{number:05d}.parquet", split=split, num_clips=len(rows))
         table = pa.Table.from_pylist(rows, schema=self._schema)
         with new_file(self._filesystem, joined(self._root, shard.file)) as stream:
-            pq.write_table(table, stream, compression="zstd", row_group_size=64)
+            pq.write_table(table, stream, compression="zstd", row_group_size=BLOCK_CLIPS)
         self._shards.append(shard)
         rows.clear()
 

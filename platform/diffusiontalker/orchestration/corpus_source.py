@@ -14,7 +14,7 @@ from diffusiontalker.data import (
     MissingCorpusError,
     SyntheticCorpusConfig,
     discard_unfinished_corpus,
-    import_folder_corpus,
+    import_corpus,
     synthesize_corpus,
 )
 
@@ -71,7 +71,7 @@ def open_corpus(config: CorpusSourceConfig, *, default_uri: Path | str, resume: 
     if config.source == "synthetic":
         synthesize_corpus(uri, config.synthetic, progress=_progress_lines("synthesizing"))
     else:
-        report = import_folder_corpus(
+        report = import_corpus(
             Path(expanded_path(config.folder, field="corpus.folder")),
             uri,
             config=config.importing,

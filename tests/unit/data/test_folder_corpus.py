@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from diffusiontalker.audio.waveform import write_wav
-from diffusiontalker.data import Corpus, CorpusError, ImportConfig, import_folder_corpus
-from diffusiontalker.data.manifest import MANIFEST_COLUMNS
+from diffusiontalker.data import Corpus, CorpusError, ImportConfig, import_corpus
+from diffusiontalker.data.importers.folder import MANIFEST_COLUMNS
 
 CHANNEL_COLUMNS = ("jawOpen", "browInnerUp", "mouthSmileLeft")
 
@@ -57,7 +57,7 @@ def test_clips_are_read_by_name_resampled_and_cut_to_their_sound(folder, uri):
     folder.add("a", seconds=1.0, frames=61, fps=60).add("b", seconds=0.99, frames=25, split="test")
     ramp = np.linspace(0.0, 1.0, 61)
     folder.write_motion("a", np.stack([ramp, 1 - ramp], axis=1), fps=60, columns=("MouthSmile_L", "JawOpen"))
-    report = import_folder_corpus(folder.done(), uri, config=ImportConfig(motion_fps=30.0))
+    report = import_corpus(folder.done(), uri, config=ImportConfig(motion_fps=30.0))
     clip = Corpus.open(uri).load("train")[0]
     assert report.accepted == ("a", "b")
     assert clip.motion.fps == 30
@@ -67,7 +67,7 @@ def test_clips_are_read_by_name_resampled_and_cut_to_their_sound(folder, uri):
 
 
 def test_channels_the_source_lacks_are_recorded(folder, uri):
-    report = import_folder_corpus(folder.add("a").done(), uri)
+    report = import_corpus(folder.add("a").done(), uri)
     assert len(report.info.missing_channels) == 52 - len(CHANNEL_COLUMNS)
     assert "tongueOut" in Corpus.open(uri).info.missing_channels
     assert "jawOpen" not in report.info.missing_channels
@@ -97,14 +97,20 @@ SPOILERS = {
         "no column is named after an ARKit channel",
     ),
     "wrong fps": (lambda folder: folder.rows[-1].update(fps=30), "30 fps but time_s says 25 fps"),
-    "fps is no number": (lambda folder: folder.rows[-1].update(fps="fast"), "fps is 'fast' in the manifest"),
+    "fps is no number": (
+        lambda folder: folder.rows[-1].update(fps="fast"),
+        "manifest.csv, row 7: column fps is 'fast', expected a positive number",
+    ),
     "drift": (
         lambda folder: folder.write_motion("x", np.full((30, 3), 0.5)),
-        "motion lasts 1.20 s but audio 1.00 s (limit 0.070 s at 25 fps)",
+        "motion lasts 1.20 s but audio 1.00 s (limit 0.070 s at 25 fps); at 29.97 or 30 fps it would fit",
     ),
     "unknown split": (lambda folder: folder.rows[-1].update(split="trian"), "perhaps you meant 'train'"),
-    "no speaker": (lambda folder: folder.rows[-1].update(speaker=""), "speaker is empty"),
-    "repeated id": (lambda folder: folder.rows.append(dict(folder.rows[0])), "more than once"),
+    "no speaker": (lambda folder: folder.rows[-1].update(speaker=""), "manifest.csv, row 7: column speaker is empty"),
+    "repeated id": (
+        lambda folder: folder.rows.append(dict(folder.rows[0])),
+        "manifest.csv, row 8: an earlier clip has this clip_id",
+    ),
 }
 
 
@@ -116,7 +122,7 @@ def test_a_spoilt_clip_is_left_out_and_listed_with_the_reason(name, folder, uri)
     folder.add("x")
     spoil(folder)
     config = ImportConfig(max_rejected_fraction=0.2)
-    report = import_folder_corpus(folder.done(), uri, config=config)
+    report = import_corpus(folder.done(), uri, config=config)
     ((clip_id, got),) = report.rejected
     assert reason in got
     assert clip_id not in report.accepted or name == "repeated id"
@@ -128,14 +134,14 @@ def test_a_spoilt_clip_is_left_out_and_listed_with_the_reason(name, folder, uri)
 
 def test_half_a_frame_and_the_drift_limit_are_tolerated(folder, uri):
     folder.add("long", seconds=0.978, frames=25).add("short", seconds=0.978, frames=24)
-    report = import_folder_corpus(folder.done(), uri, config=ImportConfig(max_drift_s=0.022, strict=True))
+    report = import_corpus(folder.done(), uri, config=ImportConfig(max_drift_s=0.022, strict=True))
     assert report.accepted == ("long", "short")
 
 
 def test_small_overshoot_is_clamped(folder, uri):
     folder.add("a")
     folder.write_motion("a", np.full((25, 3), [1.04, -0.04, 0.5]))
-    import_folder_corpus(folder.done(), uri)
+    import_corpus(folder.done(), uri)
     coefficients = Corpus.open(uri).load()[0].motion.coefficients
     assert coefficients.min() == 0.0
     assert coefficients.max() == 1.0
@@ -148,7 +154,7 @@ def test_content_of_another_split_is_rejected(kind, folder, uri):
     folder.add("copy", split="test")
     suffix = {"audio": "wav", "motion": "csv"}[kind]
     shutil.copy(folder.root / f"c1.{suffix}", folder.root / f"copy.{suffix}")
-    report = import_folder_corpus(folder.done(), uri)
+    report = import_corpus(folder.done(), uri)
     ((clip_id, reason),) = report.rejected
     assert clip_id == "copy"
     assert f"{kind} is identical to that of clip 'c1' in split train, this one is in test" in reason
@@ -158,7 +164,7 @@ def test_oddities_are_accepted_with_a_warning(folder, uri):
     folder.add("a").add("twin", seed=0).add("still").add("poor")
     folder.write_motion("still", np.full((25, 3), 0.2))
     folder.write_motion("poor", np.random.default_rng(9).random((25, 2)), columns=CHANNEL_COLUMNS[:2])
-    report = import_folder_corpus(folder.done(), uri)
+    report = import_corpus(folder.done(), uri)
     assert not report.rejected
     assert report.warnings == (
         "twin: audio is identical to that of clip 'a'",
@@ -171,45 +177,45 @@ def test_oddities_are_accepted_with_a_warning(folder, uri):
 def test_strict_turns_one_rejection_into_an_error(folder, uri):
     folder.add("good").add("bad", split="nowhere")
     with pytest.raises(CorpusError, match=r"1 of 2 clips were rejected, at most 0 may be(.|\n)*bad: .*nowhere"):
-        import_folder_corpus(folder.done(), uri, config=ImportConfig(strict=True))
+        import_corpus(folder.done(), uri, config=ImportConfig(strict=True))
     assert not uri.exists()
 
 
 def test_too_many_rejections_are_an_error(folder, uri):
     folder.add("bad", split="nowhere").add("good").add("better")
     with pytest.raises(CorpusError, match="1 of 3 clips were rejected, at most 0 may be"):
-        import_folder_corpus(folder.done(), uri, config=ImportConfig(max_rejected_fraction=0.3))
+        import_corpus(folder.done(), uri, config=ImportConfig(max_rejected_fraction=0.3))
     folder.rows = folder.rows[:1]
     with pytest.raises(CorpusError, match="1 of 1 clips were rejected"):
-        import_folder_corpus(folder.done(), uri, config=ImportConfig(max_rejected_fraction=1.0))
+        import_corpus(folder.done(), uri, config=ImportConfig(max_rejected_fraction=1.0))
     assert not uri.exists()
 
 
 def test_an_unusable_manifest_says_what_it_lacks(folder, uri):
     with pytest.raises(CorpusError, match=r"has no manifest\.csv; write one"):
-        import_folder_corpus(folder.root, uri)
+        import_corpus(folder.root, uri, corpus_format="folder")
     folder.add("a").done(columns=[name for name in MANIFEST_COLUMNS if name not in ("fps", "split")])
     with pytest.raises(CorpusError, match=r"lacks the columns fps, split \(it has clip_id"):
-        import_folder_corpus(folder.root, uri)
+        import_corpus(folder.root, uri)
     folder.rows.clear()
     with pytest.raises(CorpusError, match="lists no clips"):
-        import_folder_corpus(folder.done(), uri)
+        import_corpus(folder.done(), uri)
     (folder.root / "manifest.csv").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(CorpusError, match="save it as comma-separated UTF-8"):
-        import_folder_corpus(folder.root, uri)
+        import_corpus(folder.root, uri)
 
 
 def test_an_unseen_speaker_may_not_be_seen(folder, uri):
     folder.add("a", speaker="eve").add("b", speaker="eve", split="test_unseen_speaker")
     with pytest.raises(CorpusError, match="speakers eve are in split test_unseen_speaker and in others"):
-        import_folder_corpus(folder.done(), uri)
+        import_corpus(folder.done(), uri)
 
 
 def test_an_existing_corpus_is_not_overwritten_and_stays_whole(folder, uri):
     folder.add("a").done()
-    digest = import_folder_corpus(folder.root, uri).info.digest
+    digest = import_corpus(folder.root, uri).info.digest
     with pytest.raises(CorpusError, match="already exists and nothing is overwritten"):
-        import_folder_corpus(folder.root, uri)
+        import_corpus(folder.root, uri)
     assert Corpus.open(uri).info.digest == digest
 
 
@@ -231,6 +237,6 @@ def test_real_recordings_with_a_small_length_mismatch_are_imported_whole(real_da
     for row in rows:
         paths = {name: str((source / row[name]).absolute()) for name in ("audio", "motion")}
         folder.rows.append({name: row[name] for name in MANIFEST_COLUMNS} | paths)
-    report = import_folder_corpus(folder.done(), uri, config=ImportConfig(motion_fps=25.0, strict=True))
+    report = import_corpus(folder.done(), uri, config=ImportConfig(motion_fps=25.0, strict=True))
     assert report.info.missing_channels == ("tongueOut",)
     assert {clip.motion.num_frames for clip in Corpus.open(uri).clips()} == {75}

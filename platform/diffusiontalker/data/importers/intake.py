@@ -1,0 +1,182 @@
+"""`Intake`: takes the clips of an import in order, leaves out what may not enter, and makes the report.
+
+All that needs more than one clip is here: names and content that repeat, channels that only some clips have, how many
+were rejected. Knows nothing about files of recordings.
+"""
+
+import contextlib
+import dataclasses
+import json
+import logging
+import math
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from diffusiontalker.config import to_plain
+from diffusiontalker.data.checks import ContentRegistry
+from diffusiontalker.data.clip import CorpusError
+from diffusiontalker.data.corpus import CorpusInfo
+from diffusiontalker.data.corpus_writer import CorpusWriter
+from diffusiontalker.data.importers.checked import CheckedClip, RejectedClip, checked_or_rejected
+from diffusiontalker.data.importers.config import ImportConfig
+from diffusiontalker.data.importers.formats import list_clips
+from diffusiontalker.data.importers.source import ClipList, ClipSource
+
+logger = logging.getLogger(__name__)
+
+REPORT_NAME = "import_report.json"
+_SHOWN = 10
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class ImportReport:
+    """What an import did with every clip of the source; also lies in the corpus as `import_report.json`."""
+
+    accepted: tuple[str, ...]
+    """Ids of the clips in the corpus."""
+    rejected: tuple[tuple[str, str], ...]
+    """Id and reason of every clip left out."""
+    warnings: tuple[str, ...]
+    """What was accepted but deserves a look."""
+    info: CorpusInfo
+    """The corpus that was written."""
+
+    def text(self) -> str:
+        """A summary for people: counts, then up to ten rejections and warnings."""
+        splits = ", ".join(f"{split} {count}" for split, count in self.info.splits.items())
+        lines = [
+            f"accepted {len(self.accepted)} clips, {self.info.seconds / 60:.1f} min ({splits}); "
+            f"rejected {len(self.rejected)}, warnings {len(self.warnings)}"
+        ]
+        if self.info.missing_channels:
+            lines.append(f"channels the source lacks (0 in the corpus): {', '.join(self.info.missing_channels)}")
+        lines += _listed("rejected", [f"{clip_id}: {reason}" for clip_id, reason in self.rejected])
+        lines += _listed("warning", self.warnings)
+        return "\n".join(lines)
+
+
+class Intake:
+    """The state of one import; made by `open_intake`."""
+
+    def __init__(self, writer: CorpusWriter, clips: ClipList, *, folder: Path, config: ImportConfig) -> None:
+        self._writer = writer
+        self._config = config
+        self._folder = folder
+        self._channel_names = frozenset(clips.channel_names)
+        self._content = ContentRegistry()
+        self._seen: set[str] = set()
+        self._channels: frozenset[str] = frozenset()
+        self._accepted: list[str] = []
+        self._rejected: list[tuple[str, str]] = []
+        self._warnings: list[str] = list(clips.notes)
+
+    def take(self, source: ClipSource, outcome: CheckedClip | RejectedClip) -> None:
+        """Writes a clip or notes why not; call it for every clip, in the order of the list."""
+        try:
+            if source.clip_id in self._seen:
+                raise CorpusError("an earlier clip has this clip_id; give every clip its own")
+            self._seen.add(source.clip_id)
+            if isinstance(outcome, RejectedClip):
+                raise CorpusError(outcome.reason)
+            self._content.check(outcome.clip, outcome.content)
+        except CorpusError as error:
+            self._rejected.append((source.clip_id, f"{source.source}: {error}"))
+            return
+        self._warnings += [f"{source.clip_id}: {warning}" for warning in self._oddities(outcome)]
+        self._accepted.append(source.clip_id)
+        self._writer.missing_channels |= self._channel_names.difference(outcome.channel_names)
+        self._writer.add(outcome.clip)
+
+    def finish(self) -> None:
+        """Writes the report.
+
+        Raises:
+            CorpusError: when too many clips were rejected.
+        """
+        self._check_rejections()
+        plain = {"accepted": self._accepted, "rejected": self._rejected, "warnings": self._warnings}
+        self._writer.add_document(REPORT_NAME, json.dumps(plain, indent=1) + "\n")
+        if self._rejected or self._warnings:
+            logger.warning("import left out %d clips and noted %d warnings", len(self._rejected), len(self._warnings))
+
+    def report(self) -> ImportReport:
+        """What happened; only once the block of `open_intake` has ended."""
+        return ImportReport(
+            accepted=tuple(self._accepted),
+            rejected=tuple(self._rejected),
+            warnings=tuple(self._warnings),
+            info=self._writer.info,
+        )
+
+    def _oddities(self, checked: CheckedClip) -> Iterator[str]:
+        yield from self._content.add(checked.clip, checked.content)
+        yield from checked.warnings
+        channels = frozenset(checked.channel_names)
+        self._channels = self._channels or channels
+        if lacking := self._channels - channels:
+            yield f"lacks channels that other clips have: {', '.join(sorted(lacking))}"
+
+    def _check_rejections(self) -> None:
+        total = len(self._accepted) + len(self._rejected)
+        limit = 0 if self._config.strict else math.floor(self._config.max_rejected_fraction * total)
+        if self._rejected and (len(self._rejected) > limit or not self._accepted):
+            reasons = "\n".join(_listed("rejected", [f"{clip_id}: {reason}" for clip_id, reason in self._rejected]))
+            raise CorpusError(
+                f"{self._folder}: {len(self._rejected)} of {total} clips were rejected, at most {limit} may be; repair "
+                f"them, or relax strict or max_rejected_fraction\n{reasons}"
+            )
+
+
+@contextlib.contextmanager
+def open_intake(clips: ClipList, uri: str | Path, *, folder: Path, config: ImportConfig) -> Iterator[Intake]:
+    """A new corpus at `uri` that takes clips until the block ends; `Intake.report` is there after it.
+
+    Raises:
+        CorpusError: when the destination is unusable, or too many clips were rejected; nothing is written then.
+    """
+    terms = {name: getattr(config, name) for name in ("licence", "credit") if getattr(config, name)}
+    description = {"importer": clips.format, "folder": folder.name, "config": to_plain(config)} | terms
+    with CorpusWriter.create(
+        uri, motion_fps=config.motion_fps, channel_names=clips.channel_names, source=description
+    ) as writer:
+        for name, content in clips.documents.items():
+            writer.add_document(name, content)
+        intake = Intake(writer, clips, folder=folder, config=config)
+        yield intake
+        intake.finish()
+
+
+def import_corpus(
+    source: Path,
+    uri: str | Path,
+    *,
+    corpus_format: str = "auto",
+    config: ImportConfig | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> ImportReport:
+    """Turns a folder of recordings into a corpus at `uri`, clip by clip in this process.
+
+    Args:
+        source: the folder.
+        uri: where the corpus goes, a local path or URL; must not exist.
+        corpus_format: one of `CORPUS_FORMATS`.
+        config: rate and strictness.
+        progress: called with (clips done, clips in all).
+
+    Raises:
+        CorpusError: when the recordings or the destination are unusable, or too many clips are rejected (any, if
+            strict); nothing is written then.
+    """
+    config = config or ImportConfig()
+    clips = list_clips(source, corpus_format=corpus_format)
+    with open_intake(clips, uri, folder=source, config=config) as intake:
+        for number, clip in enumerate(clips.clips, start=1):
+            intake.take(clip, checked_or_rejected(clip, config=config))
+            if progress:
+                progress(number, len(clips.clips))
+    return intake.report()
+
+
+def _listed(label: str, lines: list[str] | tuple[str, ...]) -> list[str]:
+    shown = [f"  {label} {line}" for line in lines[:_SHOWN]]
+    return [*shown, f"  ... and {len(lines) - _SHOWN} more"] if len(lines) > _SHOWN else shown
