@@ -5,9 +5,11 @@ and is named after it (`train-00000.parquet`), so reading a split opens only its
 in every shard's schema and in the index `corpus.json`, which is written last: a folder without it is unfinished.
 """
 
+import contextlib
 import dataclasses
 import json
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +23,16 @@ from diffusiontalker.data.clip import Clip, CorpusError, suggestion
 from diffusiontalker.data.digest import clip_digest, corpus_digest
 from diffusiontalker.data.storage import file_names, open_filesystem
 from diffusiontalker.face.motion import MotionClip, MotionError
-from diffusiontalker.storage import joined, read_bytes
+from diffusiontalker.storage import joined, read_bytes, read_through
 
 INDEX_NAME = "corpus.json"
 FORMAT = "diffusiontalker-corpus"
 VERSION = 1
 TEACHER_GENERATOR = "teacher"
 """`source["generator"]` of a corpus whose motion a teacher made."""
+
+BLOCK_CLIPS = 64
+"""Clips of a block: a row group of a shard."""
 
 _READ_CLIPS = 16
 
@@ -42,6 +47,23 @@ class ShardInfo:
     """The split all of its clips belong to."""
     num_clips: int
     """Rows."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Block:
+    """Neighbouring clips of a shard, which are read at once."""
+
+    shard: str
+    """File name of the shard."""
+    number: int
+    """Row group inside it."""
+    num_clips: int
+    """Rows."""
+
+    @property
+    def name(self) -> str:
+        """Such as `train-00000-0003`; no other block of the corpus has it."""
+        return f"{self.shard.removesuffix('.parquet')}-{self.number:04d}"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -113,15 +135,65 @@ class Corpus:
         Raises:
             CorpusError: at once for a split this corpus lacks; while iterating for a shard that cannot be read.
         """
-        if split is not None and split not in self.info.splits:
-            raise CorpusError(f"{self.uri}: no split '{split}'{suggestion(split, self.info.splits)}")
+        if split is not None:
+            self._require_split(split)
         return (
             self._clip(row) for shard in self.info.shards if split in (None, shard.split) for row in self._rows(shard)
         )
 
+    def faces(self, split: str) -> Iterator[tuple[str, str, MotionClip]]:
+        """Streams speaker, emotion and motion of the clips of a split; no sound is read or decoded.
+
+        Raises:
+            CorpusError: as `clips`.
+        """
+        self._require_split(split)
+        columns = ["clip_id", "speaker", "emotion", "motion", "num_frames"]
+        for row in (row for shard in self.info.shards if shard.split == split for row in self._rows(shard, columns)):
+            with self._damage_told(row):
+                face = row["speaker"].as_py(), row["emotion"].as_py(), self._motion(row)
+            yield face
+
     def load(self, split: str | None = None) -> list[Clip]:
         """All clips of one split (of the corpus for None) in memory: about 85 kB per second of speech."""
         return list(self.clips(split))
+
+    def blocks(self, split: str) -> list[Block]:
+        """All clips of a split in the order they were written, in pieces that `read_block` reads.
+
+        Raises:
+            CorpusError: for a split this corpus lacks.
+        """
+        self._require_split(split)
+        return [
+            Block(shard=shard.file, number=number, num_clips=min(BLOCK_CLIPS, shard.num_clips - number * BLOCK_CLIPS))
+            for shard in self.info.shards
+            if shard.split == split
+            for number in range(math.ceil(shard.num_clips / BLOCK_CLIPS))
+        ]
+
+    def read_block(self, block: Block) -> list[Clip]:
+        """The clips of a block; no other part of its shard is read.
+
+        Raises:
+            CorpusError: when it cannot be read, or the shard is another one than the index says.
+        """
+        where = f"{self.uri}/{block.shard}"
+        try:
+            table = read_through(
+                self._filesystem,
+                joined(self._root, block.shard),
+                lambda stream: pq.ParquetFile(stream).read_row_group(block.number),
+                at_random=True,
+            )
+        except (OSError, pa.ArrowException, IndexError) as error:
+            raise CorpusError(f"{where}: shard cannot be read ({error}); copy or import the corpus again") from None
+        if len(table) != block.num_clips:
+            raise CorpusError(
+                f"{where}: row group {block.number} holds {len(table)} clips, expected {block.num_clips}; the shard "
+                "was replaced, import the corpus again"
+            )
+        return [self._clip(row) for row in _rows_of(table)]
 
     def verify(self) -> None:
         """Reads everything and compares it with the digest in the index.
@@ -141,7 +213,11 @@ class Corpus:
                 "changed after they were written, copy or import the corpus again"
             )
 
-    def _rows(self, shard: ShardInfo) -> Iterator[dict[str, Any]]:
+    def _require_split(self, split: str) -> None:
+        if split not in self.info.splits:
+            raise CorpusError(f"{self.uri}: no split '{split}'{suggestion(split, self.info.splits)}")
+
+    def _rows(self, shard: ShardInfo, columns: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:
         where = f"{self.uri}/{shard.file}"
         try:
             with self._opened(shard) as stream:
@@ -151,9 +227,8 @@ class Corpus:
                         f"{where}: holds {parquet.metadata.num_rows} clips, the index says {shard.num_clips}; "
                         "the shard was replaced, import the corpus again"
                     )
-                for batch in parquet.iter_batches(batch_size=_READ_CLIPS):
-                    for index in range(batch.num_rows):
-                        yield {name: batch.column(name)[index] for name in batch.schema.names}
+                for batch in parquet.iter_batches(batch_size=_READ_CLIPS, columns=columns):
+                    yield from _rows_of(batch)
         except (OSError, pa.ArrowException) as error:
             raise CorpusError(f"{where}: shard cannot be read ({error}); copy or import the corpus again") from None
 
@@ -165,21 +240,31 @@ class Corpus:
         return pa.BufferReader(read_bytes(self._filesystem, path))
 
     def _clip(self, row: dict[str, Any]) -> Clip:
-        labels = {name: row[name].as_py() for name in ("clip_id", "speaker", "emotion", "split")}
-        where = f"{self.uri}: clip '{labels['clip_id']}'"
+        with self._damage_told(row):
+            labels = {name: row[name].as_py() for name in ("clip_id", "speaker", "emotion", "split")}
+            waveform = read_waveform(row["audio"].as_py(), limits=CLIP_LIMITS, name=labels["clip_id"])
+            return Clip(waveform=waveform, motion=self._motion(row), **labels)
+
+    def _motion(self, row: dict[str, Any]) -> MotionClip:
+        return MotionClip(
+            coefficients=row["motion"].values.to_numpy().reshape(row["num_frames"].as_py(), -1),
+            fps=self.info.motion_fps,
+            channel_names=self.info.channel_names,
+        )
+
+    @contextlib.contextmanager
+    def _damage_told(self, row: dict[str, Any]) -> Iterator[None]:
         try:
-            motion = MotionClip(
-                coefficients=row["motion"].values.to_numpy().reshape(row["num_frames"].as_py(), -1),
-                fps=self.info.motion_fps,
-                channel_names=self.info.channel_names,
-            )
-            return Clip(
-                waveform=read_waveform(row["audio"].as_py(), limits=CLIP_LIMITS, name=labels["clip_id"]),
-                motion=motion,
-                **labels,
-            )
+            yield
         except (AudioError, MotionError, ValueError) as error:
-            raise CorpusError(f"{where} is damaged ({error}); copy or import the corpus again") from None
+            raise CorpusError(
+                f"{self.uri}: clip '{row['clip_id'].as_py()}' is damaged ({error}); copy or import the corpus again"
+            ) from None
+
+
+def _rows_of(table: pa.Table | pa.RecordBatch) -> Iterator[dict[str, Any]]:
+    for index in range(table.num_rows):
+        yield {name: table.column(name)[index] for name in table.schema.names}
 
 
 def _read_index(raw: Any, *, uri: str) -> CorpusInfo:

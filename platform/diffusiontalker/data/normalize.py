@@ -4,7 +4,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from diffusiontalker.data.clip import Clip, CorpusError
+from diffusiontalker.data.clip import CorpusError
+from diffusiontalker.face.motion import MotionClip
 
 MIN_SCALE = 0.005
 """Channels that move less than this (in ARKit weight) are not blown up to unit variance: they are tracking noise.
@@ -13,7 +14,7 @@ Larger values damp small but real lip channels: at 0.02, mouthFunnel of grid_fac
 """
 
 
-def channel_statistics(clips: Iterable[Clip], *, min_scale: float = MIN_SCALE) -> tuple[np.ndarray, np.ndarray]:
+def channel_statistics(clips: Iterable[MotionClip], *, min_scale: float = MIN_SCALE) -> tuple[np.ndarray, np.ndarray]:
     """Mean and standard deviation (at least `min_scale`) per channel over all frames, each (channels,) float32.
 
     Raises:
@@ -21,7 +22,7 @@ def channel_statistics(clips: Iterable[Clip], *, min_scale: float = MIN_SCALE) -
     """
     count, total, squares = 0, 0.0, 0.0
     for clip in clips:
-        motion = clip.motion.coefficients.astype(np.float64)
+        motion = clip.coefficients.astype(np.float64)
         count += len(motion)
         total = total + motion.sum(axis=0)
         squares = squares + np.square(motion).sum(axis=0)

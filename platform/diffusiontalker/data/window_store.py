@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from diffusiontalker.config import publish_directory
+from diffusiontalker.data.order import shuffled_index
 from diffusiontalker.data.windows import Window
 
 _ARRAYS = ("speech", "taught", "motion", "reference", "path", "taught_embeddings")
@@ -38,6 +39,10 @@ class WindowStore:
     def __len__(self) -> int:
         """Number of windows."""
         return len(self._numbers["seed"])
+
+    def at(self, position: int, *, seed: int) -> Window:
+        """The window at a position of the endless row of shuffled epochs."""
+        return self.window(shuffled_index(position, length=len(self), seed=seed))
 
     def window(self, index: int, *, seed: int = 0) -> Window:
         """The window at `index`; it was drawn when it was written, so `seed` changes nothing."""

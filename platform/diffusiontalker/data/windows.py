@@ -19,6 +19,7 @@ from diffusiontalker.audio import (
     timebase,
 )
 from diffusiontalker.data.clip import Clip
+from diffusiontalker.data.order import shuffled_index, window_seed
 from diffusiontalker.face.arkit import CHANNELS, MIRROR_PERMUTATION
 
 SILENCE = ""
@@ -110,6 +111,11 @@ class WindowSource:
     def __len__(self) -> int:
         """Number of clips."""
         return len(self._clips)
+
+    def at(self, position: int, *, seed: int) -> Window:
+        """The window at a position of the endless row of shuffled epochs."""
+        index = shuffled_index(position, length=len(self), seed=seed)
+        return self.window(index, seed=window_seed(position, seed=seed))
 
     def window(self, index: int, *, seed: int) -> Window:
         """The window of clip `index` that this seed stands for."""

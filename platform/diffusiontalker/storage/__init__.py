@@ -14,6 +14,7 @@ from diffusiontalker.storage.filesystem import (
     joined,
     open_filesystem,
     read_bytes,
+    read_through,
     write_file,
 )
 from diffusiontalker.storage.folders import MANIFEST_NAME, local_copy, new_folder
@@ -34,5 +35,6 @@ __all__ = [
     "new_folder",
     "open_filesystem",
     "read_bytes",
+    "read_through",
     "write_file",
 ]

@@ -95,8 +95,10 @@ def joined(root: str, name: str) -> str:
     return f"{root.rstrip('/')}/{name}"
 
 
-def read_through(filesystem: fs.FileSystem, path: str, use: Callable[[pa.NativeFile], ResultT]) -> ResultT:
-    """Opens a file and gives what `use` makes of its stream.
+def read_through(
+    filesystem: fs.FileSystem, path: str, use: Callable[[pa.NativeFile], ResultT], *, at_random: bool = False
+) -> ResultT:
+    """Opens a file and gives what `use` makes of its stream; `at_random`: it may seek, and asks for parts only.
 
     An answer that breaks off in the middle is asked for again from the start, which S3 clients do not do; whatever
     happens before that, they have tried again themselves.
@@ -104,8 +106,9 @@ def read_through(filesystem: fs.FileSystem, path: str, use: Callable[[pa.NativeF
     Raises:
         OSError: when it cannot be opened, or breaks off again and again.
     """
+    opened = filesystem.open_input_file if at_random else filesystem.open_input_stream
     for number in range(_READS):
-        with filesystem.open_input_stream(path) as stream:
+        with opened(path) as stream:
             try:
                 return use(stream)
             except OSError:

@@ -1,6 +1,6 @@
 """Training in plain torch, one process per rank, without Ray: objectives, loop, optimizer, checkpoints, telemetry."""
 
-from diffusiontalker.training.build import build_objective, build_talker, require_fitting, student_of, window_source
+from diffusiontalker.training.build import build_objective, build_talker, require_fitting, student_of
 from diffusiontalker.training.checkpoint import (
     SUM_NAME,
     CheckpointError,
@@ -20,10 +20,11 @@ from diffusiontalker.training.objectives import (
 )
 from diffusiontalker.training.optim import OptimizerConfig, build_optimizer, learning_rate, update_ema
 from diffusiontalker.training.ranks import Ranks
-from diffusiontalker.training.speech_features import clip_features, precompute_features
+from diffusiontalker.training.speech_features import FeatureStore, encoder_digest
 from diffusiontalker.training.teacher_paths import record_teacher_paths
 from diffusiontalker.training.telemetry import FileTelemetry, NoTelemetry, Telemetry
 from diffusiontalker.training.timing import TimedTraining, TrainingTime, step_flops, time_trainings
+from diffusiontalker.training.windows import window_source
 
 __all__ = [
     "SUM_NAME",
@@ -31,6 +32,7 @@ __all__ = [
     "ConditioningConfig",
     "DistillationObjective",
     "DistillationObjectiveConfig",
+    "FeatureStore",
     "FileTelemetry",
     "NoTelemetry",
     "OptimizerConfig",
@@ -46,10 +48,9 @@ __all__ = [
     "build_objective",
     "build_optimizer",
     "build_talker",
-    "clip_features",
+    "encoder_digest",
     "learning_rate",
     "load_state",
-    "precompute_features",
     "record_teacher_paths",
     "require_fitting",
     "require_whole",

@@ -1,25 +1,21 @@
-"""What the loop works on: the talker, its objective and its windows, as the configuration describes them."""
+"""What the loop works on: the talker and its objective, as the configuration describes them."""
 
-import dataclasses
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 
-from diffusiontalker.config import ConfigError, config_digest
-from diffusiontalker.data import SILENCE, Clip, Corpus, WindowSource, WindowStore, channel_statistics
+from diffusiontalker.config import ConfigError
+from diffusiontalker.data import Corpus, channel_statistics
+from diffusiontalker.face import MotionClip
 from diffusiontalker.inference import Bundle, load_bundle
 from diffusiontalker.models import Talker, TalkerConfig
-from diffusiontalker.storage import local_copy
 from diffusiontalker.training.objectives import (
     DistillationObjective,
     DistillationObjectiveConfig,
     TeacherObjective,
-    hears_references,
 )
 from diffusiontalker.training.ranks import Ranks
-from diffusiontalker.training.speech_features import precompute_features, silence_features
 
 if TYPE_CHECKING:
     from diffusiontalker.training.loop import TrainingConfig
@@ -41,7 +37,7 @@ def build_talker(config: "TrainingConfig", corpus: Corpus) -> Talker:
                 "objective.precompute is false, but the student's speech encoder is frozen and hears no sound in "
                 "training; set precompute: true"
             )
-        talker = student_of(_teacher(config.objective).talker, config.talker)
+        talker = student_of(load_teacher(config.objective).talker, config.talker)
         require_fitting(corpus, talker)
     else:
         talker = _talker_for(corpus, config.talker)
@@ -72,7 +68,7 @@ def build_objective(talker: Talker, config: "TrainingConfig", *, ranks: Ranks) -
     """The objective around a talker; a distillation objective loads its teacher to the talker's device."""
     if isinstance(config.objective, DistillationObjectiveConfig):
         device = talker.statistics.mean.device
-        teacher = _teacher(config.objective, device=device).talker
+        teacher = load_teacher(config.objective, device=device).talker
         return DistillationObjective(talker, config.objective, teacher=teacher, ranks=ranks).to(device)
     return TeacherObjective(talker, config.objective, ranks=ranks)
 
@@ -107,63 +103,13 @@ def student_of(teacher: Talker, config: TalkerConfig) -> Talker:
     return student
 
 
-def window_source(
-    config: "TrainingConfig", corpus: Corpus, talker: Talker, *, split: str
-) -> WindowSource | WindowStore:
-    """The windows of a split; augmented for training only, from ready-made features when the encoder is frozen.
+def load_teacher(objective: DistillationObjectiveConfig, *, device: torch.device | str = "cpu") -> Bundle:
+    """The teacher's bundle.
 
-    With `objective.paths` they are ready-made altogether.
+    Raises:
+        ConfigError: when none is named, or it is another one than the run began with.
+        BundleError: when it cannot be loaded.
     """
-    if isinstance(config.objective, DistillationObjectiveConfig) and config.objective.paths:
-        with local_copy(f"{config.objective.paths}/{split}") as folder:
-            return WindowStore(folder)  # what is mapped into memory outlives its files
-    clips = corpus.load(split)
-    pseudo_labelled = {clip.clip_id for clip in clips if corpus.info.is_pseudo_labelled}
-    for uri in config.extra_corpora if split == "train" else ():
-        extra = require_fitting(Corpus.open(uri), talker)
-        # File names repeat from folder to folder; ids must not.
-        mark = extra.info.digest[:8]
-        more = [dataclasses.replace(clip, clip_id=f"{mark}/{clip.clip_id}") for clip in extra.load("train")]
-        pseudo_labelled |= {clip.clip_id for clip in more if extra.info.is_pseudo_labelled}
-        clips += more
-    features = taught = None
-    voice_range = 1.0
-    if config.talker.encoder.is_frozen:
-        features = precompute_features(
-            talker, clips, cache_path=_cache_path(config, config_digest(config.talker.encoder), corpus, split)
-        )
-    if isinstance(config.objective, DistillationObjectiveConfig):
-        teacher = _teacher(config.objective, device=talker.statistics.mean.device)
-        if config.objective.precompute:
-            taught = precompute_features(
-                teacher.talker, clips, cache_path=_cache_path(config, teacher.digest[:16], corpus, split)
-            )
-            taught[SILENCE] = silence_features(teacher.talker, seconds=config.windows.seconds)
-        if split == "train" and hears_references(talker, teacher.talker):
-            voice_range = config.objective.voice_range
-    return WindowSource(
-        clips,
-        speakers=talker.speakers,
-        emotions=talker.emotions,
-        config=config.windows,
-        augment=config.augment if split == "train" else None,
-        features=features,
-        pseudo_labelled=pseudo_labelled,
-        taught=taught,
-        voice_range=voice_range,
-    )
-
-
-def _cache_path(config: "TrainingConfig", encoder: str, corpus: Corpus, split: str) -> Path | None:
-    """File of the features that an encoder, named by a digest, makes of a split and of all that is added to it."""
-    if config.feature_cache is None:
-        return None
-    extras = [Corpus.open(uri).info.digest for uri in config.extra_corpora] if split == "train" else []
-    more = f"-{config_digest(extras)}" if extras else ""
-    return Path(config.feature_cache) / f"{encoder}-{corpus.info.digest[:16]}-{split}{more}.safetensors"
-
-
-def _teacher(objective: DistillationObjectiveConfig, *, device: torch.device | str = "cpu") -> Bundle:
     if not objective.teacher:
         raise ConfigError("objective.teacher is empty; distillation needs the folder of the teacher's bundle")
     bundle = load_bundle(objective.teacher, device=device)
@@ -200,11 +146,11 @@ def _talker_for(corpus: Corpus, config: TalkerConfig) -> Talker:
     """A fresh talker with the labels of a corpus' training clips and their channel statistics."""
     speakers, emotions = set[str](), set[str]()
 
-    def observed() -> Iterator[Clip]:
-        for clip in corpus.clips("train"):
-            speakers.add(clip.speaker)
-            emotions.add(clip.emotion)
-            yield clip
+    def observed() -> Iterator[MotionClip]:
+        for speaker, emotion, motion in corpus.faces("train"):
+            speakers.add(speaker)
+            emotions.add(emotion)
+            yield motion
 
     mean, scale = channel_statistics(observed())
     talker = Talker(

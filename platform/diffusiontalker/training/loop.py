@@ -13,24 +13,23 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from diffusiontalker.audio import AugmentConfig
 from diffusiontalker.config import config_digest
-from diffusiontalker.data import Batch, Corpus, WindowConfig, WindowSource, WindowStore, collate
+from diffusiontalker.data import Batch, Corpus, ReadingConfig, WindowConfig, collate, mixed
 from diffusiontalker.inference import load_bundle
 from diffusiontalker.models import Talker, TalkerConfig
-from diffusiontalker.storage import is_url
-from diffusiontalker.training.build import Objective, build_objective, build_talker, window_source
+from diffusiontalker.training.build import Objective, build_objective, build_talker
 from diffusiontalker.training.checkpoint import TrainingState, load_state, restore, save_state
 from diffusiontalker.training.objectives import DistillationObjectiveConfig, TeacherObjectiveConfig
 from diffusiontalker.training.optim import OptimizerConfig, build_optimizer, learning_rate, update_ema
 from diffusiontalker.training.precision import TrainingPrecision, autocast
 from diffusiontalker.training.ranks import Ranks
 from diffusiontalker.training.telemetry import NoTelemetry, Telemetry
+from diffusiontalker.training.windows import Windows, window_source
 
 _LOG = logging.getLogger(__name__)
 
@@ -55,6 +54,8 @@ class TrainingConfig:
     """How it is minimized."""
     windows: WindowConfig = dataclasses.field(default_factory=WindowConfig)
     """How clips are cut."""
+    reading: ReadingConfig = dataclasses.field(default_factory=ReadingConfig)
+    """How the corpus is held: in memory, or streamed."""
     augment: AugmentConfig = dataclasses.field(default_factory=AugmentConfig)
     """How sound and face are varied."""
     start_from: str = ""
@@ -70,7 +71,8 @@ class TrainingConfig:
     log_every: int = 20
     """Steps between lines of telemetry."""
     feature_cache: str | None = None
-    """Folder that keeps a frozen encoder's features between runs; None: computed anew at each start."""
+    """Folder or URL that keeps the features of frozen encoders, a teacher's too, between runs and may have been filled
+    by jobs/precompute_features.py; None: computed anew at each start, in each epoch when the corpus is streamed."""
     precision: TrainingPrecision = "auto"
     """Arithmetic of the forward pass; auto: bfloat16 autocast where the hardware has it (GPUs, recent CPUs)."""
     seed: int = 0
@@ -81,10 +83,6 @@ class TrainingConfig:
         for field in ("num_steps", "batch_size", "checkpoint_every", "log_every"):
             if getattr(self, field) < 1:
                 raise ValueError(f"{field} is {getattr(self, field)}, expected at least 1")
-        if is_url(self.feature_cache or ""):
-            raise ValueError(
-                f"feature_cache is '{self.feature_cache}', expected a local folder; every node keeps its own"
-            )
         if self.talker.diffusion.prediction == "noise":
             raise ValueError("prediction 'noise' says nothing about the motion at t = 1; use 'clean' or 'velocity'")
 
@@ -140,7 +138,7 @@ def train(
         optimizer.load_state_dict(state.optimizer)
         first_step = state.step
         _LOG.info("resumed at step %d of %d", first_step, config.num_steps)
-    source = window_source(config, corpus, talker, split="train")
+    source = window_source(config, corpus, talker, split="train", ranks=ranks)
     validation = None
     if "validation" in corpus.info.splits:
         validation = window_source(config, corpus, talker, split="validation")
@@ -200,22 +198,15 @@ def run_digest(config: TrainingConfig, corpus: Corpus) -> str:
     return f"{config_digest(by_content)}-{corpus.info.digest[:16]}"
 
 
-def training_batch(source: WindowSource | WindowStore, config: TrainingConfig, *, step: int, ranks: Ranks) -> Batch:
+def training_batch(source: Windows, config: TrainingConfig, *, step: int, ranks: Ranks) -> Batch:
     """This rank's share of the batch of a step: position p of the endless stream of shuffled epochs."""
     share = config.batch_size // ranks.world_size
     first = step * config.batch_size + ranks.rank * share
-    windows = []
-    for position in range(first, first + share):
-        epoch, place = divmod(position, len(source))
-        index = _epoch_order(len(source), mixed(config.seed, epoch, 1))[place]
-        windows.append(source.window(int(index), seed=mixed(config.seed, position, 2)))
-    return collate(windows)
+    return collate([source.at(position, seed=config.seed) for position in range(first, first + share)])
 
 
 @torch.no_grad()
-def validate(
-    objective: Objective, source: WindowSource | WindowStore, *, ranks: Ranks, device: torch.device
-) -> dict[str, float]:
+def validate(objective: Objective, source: Windows, *, ranks: Ranks, device: torch.device) -> dict[str, float]:
     """Losses of the averaged weights on fixed windows with fixed noise, shared out over the ranks; call on every rank.
 
     The batches, of which the contrasts are made, depend neither on the ranks nor on the training's batch size.
@@ -266,21 +257,3 @@ def _checkpoint_folder(state: TrainingState, *, ranks: Ranks) -> Iterator[Path |
     with tempfile.TemporaryDirectory(prefix="diffusiontalker-") as name:
         save_state(state, Path(name))
         yield Path(name)
-
-
-_ORDERS: dict[tuple[int, int], np.ndarray] = {}
-
-
-def _epoch_order(length: int, seed: int) -> np.ndarray:
-    """A permutation per epoch; the last two are kept."""
-    key = (length, seed)
-    if key not in _ORDERS:
-        while len(_ORDERS) > 1:
-            _ORDERS.pop(next(iter(_ORDERS)))
-        _ORDERS[key] = np.random.default_rng(seed).permutation(length)
-    return _ORDERS[key]
-
-
-def mixed(*numbers: int) -> int:
-    """One 62-bit seed from several numbers."""
-    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> np.uint64(2))

@@ -1,54 +1,105 @@
-"""Features of a frozen speech encoder, computed once per corpus and kept in a file."""
+"""Features of a frozen speech encoder: computed once per clip of a corpus, kept block by block.
 
-import logging
+A kept block lies at `<root>/<encoder>-<corpus>/<block>.safetensors`, both named by what they hold, so that features are
+never taken for those of another encoder or of other recordings. Whoever needs a block that is not there makes it.
+"""
+
+import hashlib
+import json
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
+import safetensors
+import safetensors.numpy
 import torch
-from safetensors.numpy import load_file, save_file
-from torch import Tensor
+from torch import nn
 
-from diffusiontalker.audio import SAMPLE_RATE_HZ
-from diffusiontalker.config import publish_file
-from diffusiontalker.data import Clip
-from diffusiontalker.models import Talker
+from diffusiontalker.audio import SAMPLE_RATE_HZ, timebase
+from diffusiontalker.config import to_plain
+from diffusiontalker.data import Block, Clip, CorpusInfo
+from diffusiontalker.models import SpeechEncoder, SpeechEncoderConfig
+from diffusiontalker.storage import joined, open_filesystem, read_bytes, write_file
 
-_LOG = logging.getLogger(__name__)
-
-
-def clip_features(talker: Talker, clip: Clip) -> np.ndarray:
-    """(speech_frames, features) float16 of one clip, computed on the whole clip."""
-    return _encoded(talker, torch.from_numpy(clip.waveform).to(talker.statistics.mean.device))
+_FORMAT = 1
 
 
-def silence_features(talker: Talker, *, seconds: float) -> np.ndarray:
-    """(speech_frames, features) float16 of digital silence, a little longer than asked for."""
-    waveform = torch.zeros(round((seconds + 0.1) * SAMPLE_RATE_HZ), device=talker.statistics.mean.device)
-    return _encoded(talker, waveform)
+class FeatureStore:
+    """What one frozen encoder makes of the clips of one corpus.
 
-
-def precompute_features(talker: Talker, clips: Sequence[Clip], *, cache_path: Path | None) -> dict[str, np.ndarray]:
-    """Features by clip id; read from `cache_path` when it holds exactly these clips, written there otherwise.
-
-    The caller puts the digests of corpus and encoder into the file's name.
+    Args:
+        encoder: the encoder, on the device where it shall compute.
+        root: folder or URL that keeps features; None: nothing is kept.
+        digest: what identifies the encoder, see `encoder_digest`; not needed without a root.
+        corpus: the corpus.
     """
-    if cache_path is not None and cache_path.exists():
-        cached = load_file(cache_path)
-        if set(cached) == {clip.clip_id for clip in clips}:
-            return cached
-    features = {}
-    for index, clip in enumerate(clips):
-        features[clip.clip_id] = clip_features(talker, clip)
-        if (index + 1) % 100 == 0:
-            _LOG.info("speech features of %d of %d clips computed", index + 1, len(clips))
-    if cache_path is not None:
-        with publish_file(cache_path, overwrite=True) as temporary:
-            save_file(features, temporary)
-    return features
+
+    def __init__(
+        self, encoder: SpeechEncoder, *, root: str | None, digest: str = "", corpus: CorpusInfo | None = None
+    ) -> None:
+        self._encoder, self._folder = encoder, None
+        if root is not None:
+            assert digest
+            assert corpus is not None
+            self._filesystem, path = open_filesystem(root)
+            self._folder = joined(path, f"{digest[:16]}-{corpus.digest[:16]}")
+
+    def of_block(self, block: Block, clips: Sequence[Clip]) -> dict[str, np.ndarray]:
+        """(speech_frames, features) float16 by clip id: read where they are kept, else computed and kept.
+
+        Raises:
+            StorageError: when they cannot be written.
+        """
+        ids = {clip.clip_id for clip in clips}
+        kept = self._read(block)
+        if kept is not None and kept.keys() == ids:
+            return kept
+        features = {clip.clip_id: encoded(self._encoder, clip.waveform) for clip in clips}
+        if self._folder is not None:
+            write_file(self._filesystem, self._path(block), safetensors.numpy.save(features))
+        return features
+
+    def has(self, block: Block) -> bool:
+        """Whether a block is kept already."""
+        return self._folder is not None and self._filesystem.get_file_info(self._path(block)).is_file
+
+    def _path(self, block: Block) -> str:
+        assert self._folder is not None
+        return joined(self._folder, f"{block.name}.safetensors")
+
+    def _read(self, block: Block) -> dict[str, np.ndarray] | None:
+        """What is kept of a block; None when there is nothing, or nothing whole."""
+        if self._folder is None:
+            return None
+        try:
+            return safetensors.numpy.load(read_bytes(self._filesystem, self._path(block)))
+        except (FileNotFoundError, safetensors.SafetensorError):
+            return None
+
+
+def encoder_digest(encoder: nn.Module, config: SpeechEncoderConfig) -> str:
+    """SHA-256 of an encoder's weights and of its configuration, wherever it was loaded from."""
+    plain = to_plain(config) | {"checkpoint": None, "architecture": None, "format": _FORMAT}
+    digest = hashlib.sha256(json.dumps(plain, sort_keys=True).encode())
+    for name, tensor in sorted(encoder.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def silence_features(encoder: SpeechEncoder, *, seconds: float) -> np.ndarray:
+    """(speech_frames, features) float16 of digital silence, a little longer than asked for."""
+    return encoded(encoder, np.zeros(round((seconds + 0.1) * SAMPLE_RATE_HZ), dtype=np.float32))
 
 
 @torch.no_grad()
-def _encoded(talker: Talker, waveform: Tensor) -> np.ndarray:
-    features, _ = talker.encode(waveform[None], torch.tensor([len(waveform)], device=waveform.device))
-    return features[0].to(torch.float16).cpu().numpy()
+def encoded(encoder: SpeechEncoder, waveform: np.ndarray) -> np.ndarray:
+    """(speech_frames, features) float16 of one whole waveform."""
+    device = _device(encoder)
+    samples = torch.from_numpy(waveform).to(device)
+    features = encoder(samples[None], torch.tensor([len(samples)], device=device))
+    return features[0, : timebase.speech_frames(len(samples))].to(torch.float16).cpu().numpy()
+
+
+def _device(encoder: SpeechEncoder) -> torch.device:
+    assert isinstance(encoder, nn.Module)
+    return next(encoder.parameters()).device

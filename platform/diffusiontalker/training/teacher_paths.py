@@ -19,16 +19,17 @@ from torch import Tensor
 
 from diffusiontalker.audio import log_mel
 from diffusiontalker.config import ConfigError, publish_file
-from diffusiontalker.data import Batch, Corpus, Window, WindowSource, collate, write_windows
+from diffusiontalker.data import Batch, Corpus, Window, collate, mixed, write_windows
 from diffusiontalker.diffusion import ddim_step, time_grid
 from diffusiontalker.inference import load_bundle
 from diffusiontalker.models import frame_mask
-from diffusiontalker.training.build import build_objective, require_fitting, window_source
-from diffusiontalker.training.loop import TrainingConfig, mixed
+from diffusiontalker.training.build import build_objective, require_fitting
+from diffusiontalker.training.loop import TrainingConfig
 from diffusiontalker.training.objectives import DistillationObjective, DistillationObjectiveConfig
 from diffusiontalker.training.objectives.conditioning import Heard, personalize
 from diffusiontalker.training.precision import autocast
 from diffusiontalker.training.ranks import Ranks
+from diffusiontalker.training.windows import Windows, window_source
 
 _LOG = logging.getLogger(__name__)
 
@@ -68,7 +69,6 @@ def record_teacher_paths(config: TrainingConfig, corpus: Corpus, folder: Path, *
     for split in _SPLITS:
         if split in corpus.info.splits and not (folder / split).exists():
             source = window_source(config, corpus, bundle.talker, split=split)
-            assert isinstance(source, WindowSource)
             rounds = per_clip if split == "train" else 1
             walk = _walked(source, objective, config, num_steps=bundle.sampling.num_steps, rounds=rounds)
             write_windows(folder / split, _told(walk, split=split, total=rounds * len(source)))
@@ -91,7 +91,7 @@ def _require_same_origin(folder: Path, origin: dict[str, str]) -> None:
 
 
 def _walked(
-    source: WindowSource, objective: DistillationObjective, config: TrainingConfig, *, num_steps: int, rounds: int
+    source: Windows, objective: DistillationObjective, config: TrainingConfig, *, num_steps: int, rounds: int
 ) -> Iterator[Window]:
     """Windows with what the teacher makes of them."""
     drawn = itertools.product(range(rounds), range(len(source)))

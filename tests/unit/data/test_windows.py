@@ -106,7 +106,7 @@ def test_unlabelled_speakers_get_no_index():
 
 def test_statistics_need_a_clip_and_keep_quiet_channels_small():
     clips, _ = source()
-    mean, scale = channel_statistics(clips)
+    mean, scale = channel_statistics(clip.motion for clip in clips)
     assert scale.min() == pytest.approx(0.005)
     assert mean[tiny.JAW] == pytest.approx(0.25, abs=0.1)
     with pytest.raises(ValueError, match="split 'train' is empty"):

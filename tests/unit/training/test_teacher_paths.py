@@ -7,7 +7,7 @@ import torch
 
 from diffusiontalker.audio import NUM_MELS
 from diffusiontalker.config import ConfigError, from_plain
-from diffusiontalker.data import WindowStore, collate
+from diffusiontalker.data import WindowStore, collate, mixed
 from diffusiontalker.diffusion import ddim_step, sample_ddim
 from diffusiontalker.inference import Bundle, SamplingConfig, load_bundle, save_bundle
 from diffusiontalker.training import (
@@ -20,7 +20,6 @@ from diffusiontalker.training import (
     training_batch,
     window_source,
 )
-from diffusiontalker.training.loop import mixed
 from diffusiontalker.training.objectives.conditioning import listen, personalize
 
 STATES = 4
