@@ -1,6 +1,7 @@
 """The table of motion formats: what each is called, how its files end, and who reads and writes it."""
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from pathlib import Path
 
@@ -29,6 +30,10 @@ class MotionFormat:
     """From clip, rig (None: built in) and name of the sound file to bytes; None: cannot be written."""
     has_head: bool = False
     """Whether it holds a rig."""
+    audio_must_exist: bool = False
+    """Whether the sound that it names must lie beside it: a name alone makes the file a broken one."""
+    channels: tuple[str, ...] | None = None
+    """All that it can hold; None: whatever the clip has."""
 
 
 def _tabular(write: Callable[[MotionClip], bytes]) -> _Encode:
@@ -99,10 +104,41 @@ FORMATS: dict[str, MotionFormat] = {
             encode=_with_head(writers.glb_bytes),
             has_head=True,
         ),
+        *(
+            MotionFormat(
+                name=name,
+                suffix=f".{name}",
+                media_type="model/vnd.usda" if name == "usda" else "application/octet-stream",
+                decode=readers.read_usd,
+                encode=_with_head(functools.partial(writers.usd_bytes, suffix=f".{name}")),
+                has_head=True,
+                audio_must_exist=True,
+            )
+            for name in ("usda", "usdc")
+        ),
         MotionFormat(name="npy", suffix=".npy", media_type="application/octet-stream", decode=readers.read_npy),
-        MotionFormat(name="livelink", suffix=".livelink.csv", media_type="text/csv", decode=readers.read_live_link),
-        MotionFormat(name="beat", suffix=".beat.json", media_type="application/json", decode=readers.read_beat),
-        MotionFormat(name="a2f", suffix=".a2f.json", media_type="application/json", decode=readers.read_audio2face),
+        MotionFormat(
+            name="livelink",
+            suffix=".livelink.csv",
+            media_type="text/csv",
+            decode=readers.read_live_link,
+            encode=_tabular(writers.live_link_bytes),
+        ),
+        MotionFormat(
+            name="beat",
+            suffix=".beat.json",
+            media_type="application/json",
+            decode=readers.read_beat,
+            encode=_tabular(writers.beat_bytes),
+            channels=writers.BEAT_CHANNELS,
+        ),
+        MotionFormat(
+            name="a2f",
+            suffix=".a2f.json",
+            media_type="application/json",
+            decode=readers.read_audio2face,
+            encode=_naming(writers.audio2face_bytes),
+        ),
     )
 }
 """Name -> format, of all that can be read."""

@@ -10,6 +10,7 @@ from diffusiontalker.face.readers.json_documents import read_audio2face, read_be
 from diffusiontalker.face.readers.source import MotionSource
 from diffusiontalker.face.readers.table import HIGHEST_VALUE, LOWEST_VALUE, MotionTable, to_clip
 from diffusiontalker.face.readers.timestamps import MAX_GAP_S
+from diffusiontalker.face.readers.usd import read_usd
 
 __all__ = [
     "HIGHEST_VALUE",
@@ -28,5 +29,6 @@ __all__ = [
     "read_npy",
     "read_npz",
     "read_parquet",
+    "read_usd",
     "to_clip",
 ]

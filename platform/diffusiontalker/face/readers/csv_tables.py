@@ -14,15 +14,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from diffusiontalker.face.arkit import canonical_name
+from diffusiontalker.face.live_link import DEFAULT_TIMECODE_RATE, NUM_VALUES, PACKET_CHANNELS, timecode_rate
 from diffusiontalker.face.motion import MotionError
 from diffusiontalker.face.readers.source import MotionSource
 from diffusiontalker.face.readers.table import TIME_NAMES, MotionTable, split_time
 
 _TIMECODE = re.compile(r"(\d{1,2}):(\d{2}):(\d{2}):(\d{1,3}(?:\.\d*)?)")
-_COUNTS = (52, 61)
+_COUNTS = (len(PACKET_CHANNELS), NUM_VALUES)
 _DAY_S = 24 * 3600
-_TIMECODE_RATES = (24, 25, 30, 48, 50, 60, 100, 120, 240)
-_DEFAULT_RATE = 60
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -74,15 +73,24 @@ def _live_link(sheet: _Sheet, source: MotionSource) -> MotionTable:
         lines=[sheet.lines[index] for index in tracked],
     )
     seconds, frames = _timecodes([row[timecode] for row in sheet.rows], sheet.lines, place)
+    rate, notes = _shown_rate(seconds, frames), []
+    if rate is None:
+        rate = _assumed_rate(frames, source.fps)
+        if source.fps is None and len(frames) > 1:
+            notes.append(
+                f"{place}: is too short to show how many frames a second of its timecode has; taken to be {rate}, "
+                "pass fps if it is another"
+            )
     wanted = [column for column, cell in enumerate(sheet.header) if canonical_name(cell)]
     return MotionTable(
         names=[sheet.header[column] for column in wanted],
         values=_numbers(sheet, wanted, place),
-        times_s=_unwrapped(seconds + frames / _timecode_rate(seconds, frames, source.fps)),
+        times_s=_unwrapped(seconds + frames / rate),
         time_name="Timecode",
         rows=sheet.lines,
         row_word="line",
         may_drop_frames=True,
+        notes=notes,
     )
 
 
@@ -148,18 +156,22 @@ def _timecodes(cells: Sequence[str], lines: Sequence[int], place: str) -> tuple[
     return seconds, frames
 
 
-def _timecode_rate(seconds: np.ndarray, frames: np.ndarray, fps: float | None) -> int:
-    """Frames that a second of the timecode has.
+def _shown_rate(seconds: np.ndarray, frames: np.ndarray) -> int | None:
+    """Frames that a second of the timecode has, as the step into each new second shows; None where none does."""
+    elapsed, steps = np.diff(seconds) % _DAY_S, np.diff(frames)
+    if not (elapsed == 0).any() or not (elapsed == 1).any():
+        return None
+    step = np.median(steps[elapsed == 0])
+    shown = float(np.median((step - steps)[elapsed == 1]))
+    return timecode_rate(max(shown - 0.5, math.floor(frames.max()) + 1))
 
-    A recording that shows the last frame of a second tells it: the smallest usual rate above. A shorter one need not
-    show it, there the caller's rate counts, or 60, the app's own.
-    """
-    shown = math.floor(frames.max()) + 1
-    usual = next((rate for rate in _TIMECODE_RATES if rate >= shown), shown)
-    if np.ptp(seconds) >= 2:
-        return usual
-    asked = _DEFAULT_RATE if fps is None else round(fps)
-    return asked if asked >= shown else usual
+
+def _assumed_rate(frames: np.ndarray, fps: float | None) -> int:
+    """The same where the timecode does not show it: what fits the caller's rate, or the app's own."""
+    least = math.floor(frames.max()) + 1
+    step = float(np.median(np.diff(frames))) if len(frames) > 1 else 1.0
+    asked = DEFAULT_TIMECODE_RATE if fps is None or step <= 0 else round(fps * step)
+    return asked if asked >= least else timecode_rate(least)
 
 
 def _unwrapped(times_s: np.ndarray) -> np.ndarray:

@@ -12,9 +12,6 @@ from diffusiontalker.face.motion import MotionError
 from diffusiontalker.face.readers.source import MotionSource
 from diffusiontalker.face.readers.table import MotionTable, checked_rate
 
-BEAT_FPS = 60
-"""Frame rate of the BEAT corpus, for recordings of a single frame; all others tell it by their times."""
-
 
 def read_json(source: MotionSource) -> MotionTable:
     """A JSON file of any of the three kinds."""
@@ -99,7 +96,6 @@ def _beat(content: dict[str, Any], source: MotionSource) -> MotionTable:
     return MotionTable(
         names=names,
         values=_weights([frame["weights"] for frame in frames], names, place),
-        fps=BEAT_FPS if len(frames) == 1 and source.fps is None else None,
         times_s=np.array([frame["time"] for frame in frames], dtype=np.float64),
         time_name="'time'",
         may_drop_frames=True,

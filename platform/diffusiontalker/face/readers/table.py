@@ -39,6 +39,8 @@ class MotionTable:
     """What the file calls a row: line, frame, row."""
     may_drop_frames: bool = False
     """Whether recorders of this format drop frames: gaps are then filled, and times may waver."""
+    notes: Sequence[str] = ()
+    """What the caller should know about how the file was read."""
 
     def place_of(self, frame: int) -> str:
         """Where a frame stands in the file, for messages."""
@@ -57,11 +59,13 @@ def to_clip(
         place: what messages call the file.
         fps: frames per second, if the caller knows.
         max_gap_s: longest gap that is filled, in seconds, where `may_drop_frames`.
-        report: told about gaps that were filled.
+        report: told about gaps that were filled, and the table's notes.
 
     Raises:
         MotionError: says where in the file, what was found and what is expected.
     """
+    for note in table.notes:
+        report(note)
     channels = _channels(table.names, place)
     values = table.values[:, list(channels)]
     _check_values(values, [table.names[column] for column in channels], table, place)

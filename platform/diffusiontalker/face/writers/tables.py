@@ -27,7 +27,9 @@ def json_bytes(clip: MotionClip, *, audio_name: str | None = None) -> bytes:
     """An object with `fps`, `names`, `frames` (one list of weights per frame) and, when known, `audio`."""
     audio = {"audio": audio_name} if audio_name else {}
     head = json.dumps({"fps": clip.fps, **audio, "names": list(clip.channel_names)})
-    frames = ", ".join(json.dumps(frame) for frame in _rounded(clip))  # one by one, so that other threads have turns
+    frames = ", ".join(
+        json.dumps(frame) for frame in rounded_frames(clip)
+    )  # one by one, so that other threads have turns
     return f'{head[:-1]}, "frames": [{frames}]}}\n'.encode()
 
 
@@ -36,7 +38,7 @@ def ndjson_bytes(clip: MotionClip) -> bytes:
     lines = [{"fps": clip.fps, "names": list(clip.channel_names), "num_frames": clip.num_frames}]
     lines += [
         {"frame": number, "time_s": float(f"{time_s:.9g}"), "weights": frame}
-        for number, (time_s, frame) in enumerate(zip(frame_times_s(clip), _rounded(clip), strict=True))
+        for number, (time_s, frame) in enumerate(zip(frame_times_s(clip), rounded_frames(clip), strict=True))
     ]
     return "".join(json.dumps(line) + "\n" for line in lines).encode()
 
@@ -71,7 +73,7 @@ def _table(clip: MotionClip) -> pa.Table:
     return pa.table(columns).replace_schema_metadata(metadata)
 
 
-def _rounded(clip: MotionClip) -> list[list[float]]:
+def rounded_frames(clip: MotionClip) -> list[list[float]]:
     """Frames in as few digits as give float32 back exactly."""
     return [[float(f"{value:.9g}") for value in frame] for frame in clip.coefficients.tolist()]
 

@@ -1,0 +1,64 @@
+"""Live Link Face, Epic's app: the channels of its recordings and packets, in their orders, and its timecode.
+
+Source: header of the app's recordings; `EARFaceBlendShape` of Unreal Engine for packets. The two orders differ (jaw and
+mouth, left and right), which is why recordings must be read by name.
+"""
+
+import bisect
+import itertools
+
+_SIDES = ("Left", "Right")
+_EYE_PARTS = ("Blink", "LookDown", "LookIn", "LookOut", "LookUp", "Squint", "Wide")
+_EYES = tuple(f"eye{part}{side}" for side in _SIDES for part in _EYE_PARTS)
+_REST = (
+    *(f"mouth{part}{side}" for part in ("Smile", "Frown", "Dimple", "Stretch") for side in _SIDES),
+    "mouthRollLower", "mouthRollUpper", "mouthShrugLower", "mouthShrugUpper",
+    *(f"mouth{part}{side}" for part in ("Press", "LowerDown", "UpperUp") for side in _SIDES),
+    "browDownLeft", "browDownRight", "browInnerUp", "browOuterUpLeft", "browOuterUpRight",
+    "cheekPuff", "cheekSquintLeft", "cheekSquintRight", "noseSneerLeft", "noseSneerRight", "tongueOut",
+)  # fmt: skip
+
+PACKET_CHANNELS: tuple[str, ...] = (
+    *_EYES, "jawForward", "jawLeft", "jawRight", "jawOpen",
+    "mouthClose", "mouthFunnel", "mouthPucker", "mouthLeft", "mouthRight", *_REST,
+)  # fmt: skip
+"""ARKit names in the order of packets."""
+
+CSV_CHANNELS: tuple[str, ...] = (
+    *_EYES, "jawForward", "jawRight", "jawLeft", "jawOpen",
+    "mouthClose", "mouthFunnel", "mouthPucker", "mouthRight", "mouthLeft", *_REST,
+)  # fmt: skip
+"""ARKit names in the order of recordings."""
+
+ROTATIONS: tuple[str, ...] = tuple(
+    f"{part}{axis}" for part, axis in itertools.product(("Head", "LeftEye", "RightEye"), ("Yaw", "Pitch", "Roll"))
+)
+"""What follows the channels in both."""
+
+NUM_VALUES = len(PACKET_CHANNELS) + len(ROTATIONS)
+"""61: channels and rotations."""
+
+TIMECODE_RATES = (24, 25, 30, 48, 50, 60, 100, 120, 240)
+"""Frames that a second of a timecode usually has."""
+DEFAULT_TIMECODE_RATE = 60
+"""The app's own."""
+
+
+def timecode_rate(at_least: float) -> int:
+    """The smallest usual number of frames a second that is not below `at_least`; beyond the usual ones, the next whole
+    number.
+    """  # noqa: D205
+    place = bisect.bisect_left(TIMECODE_RATES, at_least)
+    return TIMECODE_RATES[place] if place < len(TIMECODE_RATES) else -int(-at_least // 1)
+
+
+def timecode(frame: int, *, fps: float) -> str:
+    """When a frame is valid, as `HH:MM:SS:FF.sss`; the last number counts frames of `timecode_rate(fps)`.
+
+    It is the true time also where the frame rate is no whole number, and starts again after a day.
+    """
+    rate = timecode_rate(fps)
+    seconds, thousandths = divmod(round(frame * 1000 * rate / fps), 1000 * rate)
+    minutes, second = divmod(seconds, 60)
+    hours, minute = divmod(minutes, 60)
+    return f"{hours % 24:02}:{minute:02}:{second:02}:{thousandths // 1000:02}.{thousandths % 1000:03}"
