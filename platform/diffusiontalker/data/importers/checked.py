@@ -43,7 +43,8 @@ def checked_clip(source: ClipSource, *, config: ImportConfig) -> CheckedClip:
         MotionError: for motion that cannot be used.
         CorpusError: for labels or a pair that cannot be used.
     """
-    waveform, motion = source.read()
+    recorded = source.read()
+    waveform, motion = recorded.waveform, recorded.motion
     is_arkit = all(name in CHANNEL_INDEX for name in motion.channel_names)
     checks.check_audible(waveform)
     if is_arkit:
@@ -51,7 +52,7 @@ def checked_clip(source: ClipSource, *, config: ImportConfig) -> CheckedClip:
     checks.check_drift(motion, waveform, max_drift_s=config.max_drift_s)
     labels = {name: getattr(source, name) for name in ("clip_id", "speaker", "emotion", "split")}
     clip = Clip(waveform=waveform, motion=_clamped(motion) if is_arkit else motion, **labels)
-    warnings = []
+    warnings = list(recorded.warnings)
     if checks.is_still(clip.motion):
         warnings.append("motion never moves; the face was probably not tracked")
     return CheckedClip(

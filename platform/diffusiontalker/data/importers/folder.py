@@ -7,6 +7,7 @@ import csv
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from diffusiontalker.data.clip import SPLITS, CorpusError, suggestion
 from diffusiontalker.data.importers.source import ClipList, ClipSource, FilePair, UnusableClip
@@ -60,10 +61,10 @@ def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
 
 
 def _clip(cells: dict[str, str], *, folder: Path, source: str) -> ClipSource:
-    labels = {name: cells[name] for name in ("clip_id", "speaker", "emotion", "split")}
+    labels: dict[str, Any] = {name: cells[name] for name in ("clip_id", "speaker", "emotion", "split")}
     if problem := _problem(cells):
         return UnusableClip(**labels, source=source, reason=problem)
-    files = {name: folder / cells[name] for name in ("audio", "motion")}
+    files: dict[str, Any] = {name: folder / cells[name] for name in ("audio", "motion")}
     return FilePair(**labels, **files, source=source, fps=float(cells["fps"]))
 
 

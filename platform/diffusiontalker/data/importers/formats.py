@@ -6,8 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from diffusiontalker.data.clip import CorpusError, suggestion
+from diffusiontalker.data.importers.beat import is_beat_name, list_beat
+from diffusiontalker.data.importers.etf import is_etf_name, list_etf
 from diffusiontalker.data.importers.folder import MANIFEST_NAME, list_folder
-from diffusiontalker.data.importers.source import ClipList
+from diffusiontalker.data.importers.livelink import is_livelink_csv, list_livelink
+from diffusiontalker.data.importers.source import ClipList, files_below
+from diffusiontalker.data.importers.vocaset import AUDIO_NAME, INDEX_NAME, TEMPLATES_NAME, VERTICES_NAME, list_vocaset
 
 logger = logging.getLogger(__name__)
 
@@ -30,8 +34,38 @@ def _has(*names: str) -> Callable[[Path], str]:
     return lambda folder: f"it has {', '.join(names)}" if all((folder / name).is_file() for name in names) else ""
 
 
+def _has_files(suffix: str, is_of_format: Callable[[Path], bool]) -> Callable[[Path], str]:
+    """Finds the first file of a suffix, subfolders included, that a format takes for its own."""
+
+    def found_in(folder: Path) -> str:
+        path = next((path for path in files_below(folder, {suffix}) if is_of_format(path)), None)
+        return f"it has {path.relative_to(folder)}" if path else ""
+
+    return found_in
+
+
 _FORMATS: dict[str, _Format] = {
     "folder": _Format(list_clips=list_folder, found_in=_has(MANIFEST_NAME), sign=MANIFEST_NAME),
+    "vocaset": _Format(
+        list_clips=list_vocaset,
+        found_in=_has(VERTICES_NAME, INDEX_NAME, AUDIO_NAME, TEMPLATES_NAME),
+        sign=", ".join((VERTICES_NAME, INDEX_NAME, AUDIO_NAME, TEMPLATES_NAME)),
+    ),
+    "beat": _Format(
+        list_clips=list_beat,
+        found_in=_has_files(".json", lambda path: is_beat_name(path.stem)),
+        sign="a json file named as 1_wayne_0_1_1.json",
+    ),
+    "3d-etf": _Format(
+        list_clips=list_etf,
+        found_in=_has_files(".npy", lambda path: is_etf_name(path.stem)),
+        sign="an npy file named as 03-01-05-01-02-01-12.npy or RD_Radio11_000.npy",
+    ),
+    "livelink": _Format(
+        list_clips=list_livelink,
+        found_in=_has_files(".csv", is_livelink_csv),
+        sign="a csv file whose first line begins Timecode,BlendShapeCount",
+    ),
 }
 
 CORPUS_FORMATS: tuple[str, ...] = (AUTO, *_FORMATS)

@@ -6,15 +6,29 @@ read any of them. Knows nothing about checks, corpora or how a format is recogni
 
 import abc
 import dataclasses
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from jaxtyping import Float32
-from numpy import ndarray
+import numpy as np
 
+from diffusiontalker.audio.timebase import SAMPLE_RATE_HZ
 from diffusiontalker.audio.waveform import read_waveform
 from diffusiontalker.data.clip import CorpusError
 from diffusiontalker.face import CHANNELS, MotionClip, read_motion
+
+_SHOWN = 5
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class RecordedClip:
+    """What the files of a clip hold."""
+
+    waveform: np.ndarray
+    """(samples,) float32, 16 kHz mono in [-1, 1]."""
+    motion: MotionClip
+    """The face, at its own rate and with its own channels."""
+    warnings: tuple[str, ...] = ()
+    """What a person should know about how the files were read."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,8 +47,8 @@ class ClipSource(abc.ABC):
     """Begins a message about the clip, such as `manifest.csv, row 5`."""
 
     @abc.abstractmethod
-    def read(self) -> tuple[Float32[ndarray, "samples"], MotionClip]:
-        """Sound (16 kHz mono) and face (its own rate and channels) of the clip; nothing is kept between calls.
+    def read(self) -> RecordedClip:
+        """Reads the clip.
 
         Raises:
             AudioError: for sound that cannot be used.
@@ -45,18 +59,44 @@ class ClipSource(abc.ABC):
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class FilePair(ClipSource):
-    """A clip that is an audio file and a motion file."""
+    """A clip that is an audio file and a motion file, or a stretch of them."""
 
     audio: Path
     """Audio file."""
     motion: Path
     """Motion file."""
+    motion_format: str | None = None
+    """Its format, where its name does not tell."""
     fps: float | None = None
     """Frames per second, if known from elsewhere than the motion file."""
+    begin_s: float = 0.0
+    """Where the clip begins, in seconds."""
+    end_s: float | None = None
+    """Where it ends, in seconds; None: with the files."""
 
-    def read(self) -> tuple[Float32[ndarray, "samples"], MotionClip]:
-        """Both files, whole."""
-        return read_waveform(self.audio), read_motion(self.motion, fps=self.fps)
+    def read(self) -> RecordedClip:
+        """Both files, or the stretch of them."""
+        warnings: list[str] = []
+        waveform = read_waveform(self.audio)
+        motion = read_motion(self.motion, motion_format=self.motion_format, fps=self.fps, report=warnings.append)
+        if self.begin_s or self.end_s is not None:
+            waveform, motion = self._cut(waveform, motion)
+        return RecordedClip(waveform=waveform, motion=motion, warnings=tuple(warnings))
+
+    def _cut(self, waveform: np.ndarray, motion: MotionClip) -> tuple[np.ndarray, MotionClip]:
+        cut_s = self.begin_s or self.end_s or 0.0
+        lengths = {self.audio: len(waveform) / SAMPLE_RATE_HZ, self.motion: motion.duration_s}
+        for path, seconds in lengths.items():
+            if seconds <= cut_s:
+                raise CorpusError(
+                    f"{path}: lasts {seconds:.2f} s, but the format cuts it at {cut_s:g} s; re-export the whole "
+                    "recording or take it away"
+                )
+        samples, frames = (
+            slice(round(self.begin_s * rate), None if self.end_s is None else round(self.end_s * rate))
+            for rate in (SAMPLE_RATE_HZ, motion.fps)
+        )
+        return waveform[samples], dataclasses.replace(motion, coefficients=motion.coefficients[frames])
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,7 +106,7 @@ class UnusableClip(ClipSource):
     reason: str
     """What is wrong and what to do about it."""
 
-    def read(self) -> tuple[Float32[ndarray, "samples"], MotionClip]:
+    def read(self) -> RecordedClip:
         """Raises the reason as a `CorpusError`."""
         raise CorpusError(self.reason)
 
@@ -94,3 +134,9 @@ def files_below(folder: Path, suffixes: Collection[str]) -> list[Path]:
     """
     found = (path for path in folder.rglob("*") if path.suffix.lower() in suffixes and not path.name.startswith("."))
     return sorted((path for path in found if path.is_file()), key=lambda path: path.relative_to(folder).as_posix())
+
+
+def shown(names: Sequence[str]) -> str:
+    """A few names for a message, and how many there are besides."""
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more
