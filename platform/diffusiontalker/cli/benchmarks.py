@@ -139,7 +139,9 @@ class BenchServe(Verb):
     """Length of a recording."""
     voice: str = "none"
     """Voice or speaker to ask for; none: the audio's own; reference: a recording is sent along with each request."""
-    format: Literal["csv", "json", "ndjson", "npz", "parquet", "arrow", "glb"] = "npz"
+    format: Literal[
+        "csv", "json", "ndjson", "npz", "parquet", "arrow", "glb", "usda", "usdc", "livelink", "beat", "a2f"
+    ] = "npz"
     """Of the answers; live frames are always binary."""
     duration: float = 10.0
     """Measured seconds of a level."""

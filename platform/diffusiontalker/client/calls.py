@@ -73,6 +73,12 @@ class Call:
         return arguments
 
 
+def format_of(out: Path) -> str:
+    """The format that a file's name ends in, as the endpoint calls it: of `x.csv` csv, of `x.beat.json` beat."""
+    *_, before, last = ("", *(suffix.lstrip(".").lower() for suffix in out.suffixes[-2:] or ("",)))
+    return before if before in ("livelink", "beat", "a2f") else last
+
+
 def animation_call(audio: Sound, reference: Sound | None, motion_format: str, options: Mapping[str, Any]) -> Call:
     """`POST /v1/animations`."""
     files = [("audio", _file(audio))]

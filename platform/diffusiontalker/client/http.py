@@ -18,6 +18,7 @@ from diffusiontalker.client.calls import (
     blend_call,
     checked,
     enrolment_call,
+    format_of,
     headers_of,
     unreached,
     voice_call,
@@ -65,9 +66,13 @@ class Client:
         return animation_of(self._do(animation_call(audio, reference, "npz", options)).content)
 
     def download(self, audio: Sound, out: str | Path, *, reference: Sound | None = None, **options: Any) -> Path:
-        """Animates into a file whose suffix is the format: .csv, .json, .ndjson, .npz, .parquet, .arrow, .glb."""
+        """Animates into a file whose name says the format.
+
+        It ends in .csv, .json, .ndjson, .npz, .parquet, .arrow, .glb, .usda, .usdc,
+        .livelink.csv, .beat.json or .a2f.json.
+        """
         out = Path(out)
-        out.write_bytes(self._do(animation_call(audio, reference, out.suffix.lstrip(".").lower(), options)).content)
+        out.write_bytes(self._do(animation_call(audio, reference, format_of(out), options)).content)
         return out
 
     def about(self) -> dict[str, Any]:

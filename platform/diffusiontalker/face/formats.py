@@ -9,6 +9,7 @@ from diffusiontalker.face import readers, writers
 from diffusiontalker.face.head import builtin_rig
 from diffusiontalker.face.motion import MotionClip, MotionError
 from diffusiontalker.face.rig import Rig
+from diffusiontalker.face.usd import require_usd
 
 _Encode = Callable[[MotionClip, Rig | None, str | None], bytes]
 _Decode = Callable[[readers.MotionSource], readers.MotionTable]
@@ -30,10 +31,27 @@ class MotionFormat:
     """From clip, rig (None: built in) and name of the sound file to bytes; None: cannot be written."""
     has_head: bool = False
     """Whether it holds a rig."""
+    needs_usd: bool = False
+    """Whether the optional extra `usd` reads and writes it."""
     audio_must_exist: bool = False
     """Whether the sound that it names must lie beside it: a name alone makes the file a broken one."""
     channels: tuple[str, ...] | None = None
     """All that it can hold; None: whatever the clip has."""
+
+    def require_installed(self) -> None:
+        """Fails early where the format cannot be used on this machine.
+
+        Raises:
+            MotionError: when it needs an optional extra that is not installed.
+        """
+        if self.needs_usd:
+            require_usd()
+
+    def lost_channels(self, clip: MotionClip, *, rig: Rig | None = None) -> tuple[str, ...]:
+        """Channels that move in a clip, but that a file of this format cannot hold (a .glb: those without a shape)."""
+        held = (rig or builtin_rig()).shape_names if self.name == "glb" else self.channels
+        moving = [name for name in clip.channel_names if clip.column(name).any()]
+        return tuple(name for name in moving if held is not None and name not in held)
 
 
 def _tabular(write: Callable[[MotionClip], bytes]) -> _Encode:
@@ -112,6 +130,7 @@ FORMATS: dict[str, MotionFormat] = {
                 decode=readers.read_usd,
                 encode=_with_head(functools.partial(writers.usd_bytes, suffix=f".{name}")),
                 has_head=True,
+                needs_usd=True,
                 audio_must_exist=True,
             )
             for name in ("usda", "usdc")

@@ -67,13 +67,24 @@ class MotionClip:
         return self.coefficients[:, self.channel_names.index(name)]
 
     def resampled(self, fps: float) -> "MotionClip":
-        """The same motion at another frame rate, linearly interpolated; the last frame is held."""
+        """The same motion at another frame rate, linearly interpolated; the last frame is held.
+
+        Frames of both rates that fall on the same instant are equal, however long the clip.
+
+        Raises:
+            MotionError: when the rate is no positive number.
+        """
         if fps == self.fps:
             return self
+        if not np.isfinite(fps) or fps <= 0:
+            raise MotionError(f"motion cannot be resampled to {fps} fps, expected a positive number such as 25 or 60")
         num_frames = timebase.num_frames(self.num_frames, rate_hz=self.fps, fps=fps)
-        source, target = np.arange(self.num_frames) / self.fps, np.arange(num_frames) / fps
-        columns = [np.interp(target, source, column) for column in self.coefficients.T]
-        return dataclasses.replace(self, coefficients=np.stack(columns, axis=1), fps=fps)
+        lower, weight = timebase.interpolation(
+            num_frames, target_fps=fps, source_frames=self.num_frames, source_fps=self.fps
+        )
+        upper = np.minimum(lower + 1, self.num_frames - 1)
+        before, after = self.coefficients[lower], self.coefficients[upper]
+        return dataclasses.replace(self, coefficients=before + weight[:, np.newaxis] * (after - before), fps=fps)
 
     def with_channels(self, names: Sequence[str] = CHANNELS, *, fill: float = 0.0) -> "MotionClip":
         """The clip in another channel order; channels it lacks are filled with a constant."""

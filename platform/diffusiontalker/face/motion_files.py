@@ -104,7 +104,8 @@ def write_motion(
         path: where.
         motion_format: the format; by default the one that the name ends in.
         rig: the head of formats that hold one (the built-in one when None); other formats do not use it.
-        audio_path: the sound the motion belongs to; formats that can name a sound note its file name.
+        audio_path: the sound the motion belongs to; formats that can name a sound note its file name, USD only where
+            it lies beside `path`.
         overwrite: whether a file that stands there may be replaced.
 
     Raises:
@@ -116,6 +117,8 @@ def write_motion(
     if clip.num_frames == 0:
         raise MotionError(f"{path}: the clip has no frames, so there is nothing to write")
     audio_name = Path(audio_path).name if audio_path is not None else None
+    if audio_name and known.audio_must_exist and not (path.parent / audio_name).is_file():
+        audio_name = None
     with publish_file(path, overwrite=overwrite) as temporary:
         temporary.write_bytes(encode_motion(clip, known.name, rig=rig, audio_name=audio_name))
 

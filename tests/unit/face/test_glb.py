@@ -89,7 +89,7 @@ def test_the_animation_holds_the_clip_by_shape_name_in_seconds(tmp_path):
     animation = document.animations[0]
     assert len(animation.channels) == 1
     assert animation.channels[0].target.path == "weights"
-    assert animation.extras == {"fps": 25.0, "audio": "hello.wav"}
+    assert animation.extras == {"fps": 25.0, "names": ["tongueOut", "jawOpen"], "audio": "hello.wav"}
     names = document.meshes[0].extras["targetNames"]
     assert tuple(names) == CHANNELS
 

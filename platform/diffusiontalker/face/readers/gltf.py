@@ -61,8 +61,8 @@ def _read(source: MotionSource) -> MotionTable:
         raise MotionError(
             f"{source.place}: holds no animation of morph target weights; export the head with its shape key animation"
         )
-    kept = extras.get("names") if isinstance(extras.get("names"), list) else list(columns)
-    names = [name for name in kept if name in columns]
+    kept = extras.get("names")
+    names = [name for name in kept if name in columns] if isinstance(kept, list) else list(columns)
     return MotionTable(
         names=names,
         values=np.stack([columns[name] for name in names], axis=1) if names else np.zeros((len(times_s), 0)),

@@ -20,7 +20,8 @@ def glb_bytes(clip: MotionClip, *, rig: Rig, audio_name: str | None = None) -> b
     """Mesh, shapes and animation in one file; every frame becomes one key, in seconds, linearly interpolated.
 
     Channels that the rig has no shape for are left out; shapes without a channel stay at 0. The animation's extras hold
-    `fps` and, when known, `audio`: the name of the sound file that belongs to it (glTF itself carries no sound).
+    `fps`, `names` (the clip's channels) and, when known, `audio`: the name of the sound file that belongs to it (glTF
+    itself carries no sound).
     """
     binary = _Binary()
     mesh = _mesh(rig, binary)
@@ -144,7 +145,7 @@ def _animation(clip: MotionClip, weights: np.ndarray, binary: _Binary, audio_nam
         name="speech",
         samplers=[sampler],
         channels=[gltf.AnimationChannel(sampler=0, target=target)],
-        extras={"fps": clip.fps} | ({"audio": audio_name} if audio_name else {}),
+        extras={"fps": clip.fps, "names": list(clip.channel_names)} | ({"audio": audio_name} if audio_name else {}),
     )
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import pydantic
 from fastapi import APIRouter, Query, Request, Response
 
-from diffusiontalker.face import encode_motion
+from diffusiontalker.face import FORMATS, MotionError, encode_motion
 from diffusiontalker.serving.core import Core
 from diffusiontalker.serving.errors import ServingError
 from diffusiontalker.serving.http.access import access
@@ -39,17 +39,32 @@ _BODY: dict[str, Any] = {
         },
     }
 }
+_TEXTS = {"type": "array", "items": {"type": "string"}}
+_MATRIX = {"type": "array", "items": {"type": "array", "items": {"type": "number"}}}
 _CONTENT: dict[str, Any] = {
     **{media: {"schema": {"type": "string", "format": "binary"}} for media in MEDIA_TYPES.values()},
     "application/json": {
         "schema": {
-            "type": "object",
-            "required": ["fps", "names", "frames"],
-            "properties": {
-                "fps": {"type": "number"},
-                "names": {"type": "array", "items": {"type": "string"}},
-                "frames": {"type": "array", "items": {"type": "array", "items": {"type": "number"}}},
-            },
+            "anyOf": [
+                {
+                    "title": "json",
+                    "type": "object",
+                    "required": ["fps", "names", "frames"],
+                    "properties": {"fps": {"type": "number"}, "names": _TEXTS, "frames": _MATRIX},
+                },
+                {
+                    "title": "beat",
+                    "type": "object",
+                    "required": ["names", "frames"],
+                    "properties": {"names": _TEXTS, "frames": {"type": "array", "items": {"type": "object"}}},
+                },
+                {
+                    "title": "a2f",
+                    "type": "object",
+                    "required": ["exportFps", "facsNames", "weightMat"],
+                    "properties": {"exportFps": {"type": "number"}, "facsNames": _TEXTS, "weightMat": _MATRIX},
+                },
+            ]
         }
     },
 }
@@ -77,6 +92,10 @@ async def _animated(core: Core, body: Body, parameters: AnimationParameters) -> 
     fps = core.fps if parameters.fps is None else parameters.fps
     if fps > core.limits.max_fps:
         raise ServingError("invalid_parameter", f"fps is {fps:g}, expected 1 to {core.limits.max_fps:g}")
+    try:
+        FORMATS[parameters.format].require_installed()
+    except MotionError as error:
+        raise ServingError("invalid_parameter", f"format {parameters.format}: {error} on the server") from None
     begin = time.perf_counter()
     waveform = await core.decode(_only(body, "audio"))
     reference = await core.decode(_only(body, "reference")) if "reference" in body.files else None
@@ -90,7 +109,7 @@ async def _animated(core: Core, body: Body, parameters: AnimationParameters) -> 
         content,
         media_type=MEDIA_TYPES[parameters.format],
         headers={
-            "content-disposition": f'attachment; filename="animation.{parameters.format}"',
+            "content-disposition": f'attachment; filename="animation{FORMATS[parameters.format].suffix}"',
             "server-timing": ", ".join(f"{stage};dur={1e3 * seconds:.1f}" for stage, seconds in stages.items()),
             "x-animation-fps": f"{fps:g}",
         },

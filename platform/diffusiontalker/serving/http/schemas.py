@@ -1,23 +1,18 @@
 """What goes over HTTP, as pydantic models: the OpenAPI page is made from them."""
 
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from diffusiontalker.face import MOTION_FORMATS
+from diffusiontalker.face import FORMATS, MOTION_FORMATS
 from diffusiontalker.inference import Voice
 from diffusiontalker.serving.voice_registry import VoiceEntry
 
-MEDIA_TYPES = {
-    "csv": "text/csv",
-    "json": "application/json",
-    "ndjson": "application/x-ndjson",
-    "npz": "application/octet-stream",
-    "parquet": "application/vnd.apache.parquet",
-    "arrow": "application/vnd.apache.arrow.stream",
-    "glb": "model/gltf-binary",
-}
-assert set(MEDIA_TYPES) == set(MOTION_FORMATS)
+MEDIA_TYPES = {name: FORMATS[name].media_type for name in MOTION_FORMATS}
+MotionFormatName = Literal[
+    "csv", "json", "ndjson", "npz", "parquet", "arrow", "glb", "usda", "usdc", "livelink", "beat", "a2f"
+]
+assert get_args(MotionFormatName) == MOTION_FORMATS
 
 
 class _Strict(BaseModel):
@@ -75,8 +70,10 @@ class AnimationParameters(StyleParameters):
     """Of `POST /v1/animations`."""
 
     fps: float | None = Field(default=None, ge=1.0, le=1000.0, description="Frame rate; default: the bundle's.")
-    format: Literal["csv", "json", "ndjson", "npz", "parquet", "arrow", "glb"] = Field(
-        default="json", description="Channel names and frame rate are inside all of them."
+    format: MotionFormatName = Field(
+        default="json",
+        description="Channel names and frame rate are inside all of them. livelink: a recording of Live Link Face; "
+        "beat: JSON of the BEAT corpus; a2f: JSON of Audio2Face.",
     )
 
 
