@@ -88,8 +88,11 @@ class MotionClip:
 
     def with_channels(self, names: Sequence[str] = CHANNELS, *, fill: float = 0.0) -> "MotionClip":
         """The clip in another channel order; channels it lacks are filled with a constant."""
+        names = tuple(names)
+        if names == self.channel_names:
+            return self
+        own = {name: column for column, name in reversed(list(enumerate(self.channel_names)))}
+        shared = [(target, own[name]) for target, name in enumerate(names) if name in own]
         coefficients = np.full((self.num_frames, len(names)), fill, dtype=np.float32)
-        for target, name in enumerate(names):
-            if name in self.channel_names:
-                coefficients[:, target] = self.column(name)
-        return MotionClip(coefficients=coefficients, fps=self.fps, channel_names=tuple(names))
+        coefficients[:, [target for target, _ in shared]] = self.coefficients[:, [column for _, column in shared]]
+        return MotionClip(coefficients=coefficients, fps=self.fps, channel_names=names)
