@@ -7,7 +7,7 @@ process of a bulk animation holds one `BulkAnimator`, and with it the bundle; wh
 import collections
 import dataclasses
 import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
@@ -17,7 +17,7 @@ from pyarrow import fs
 
 from diffusiontalker.audio import SAMPLE_RATE_HZ, timebase
 from diffusiontalker.audio.waveform import AudioError, AudioLimits, read_waveform
-from diffusiontalker.face import MotionClip, encode_motion, load_rig
+from diffusiontalker.face import FORMATS, MotionClip, encode_motion, load_rig
 from diffusiontalker.inference.bundle import load_bundle
 from diffusiontalker.inference.bundle_files import BundleError
 from diffusiontalker.inference.pipeline import Style, animate_batch
@@ -70,8 +70,6 @@ class BulkOrder:
     """Where to compute."""
     num_threads: int = 1
     """Threads that computing may use."""
-    max_attempts: int = 4
-    """How often one piece of work is begun: what kills its process every time is left undone."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -88,15 +86,14 @@ class BulkAnimator:
 
     Args:
         order: what to do with all recordings.
-        begin: told the name of each piece of work before it is begun; says how often that has happened, to any process.
 
     Raises:
         BundleError: when the bundle cannot be loaded, or is another one than was ordered.
         RigError: when the rig cannot be read.
     """
 
-    def __init__(self, order: BulkOrder, *, begin: Callable[[str], int]) -> None:
-        self._order, self._begin = order, begin
+    def __init__(self, order: BulkOrder) -> None:
+        self._order = order
         torch.set_num_threads(order.num_threads)
         self._bundle = load_bundle(order.bundle, device=order.device)
         if self._bundle.digest != order.bundle_digest:
@@ -104,20 +101,15 @@ class BulkAnimator:
                 f"{order.bundle}: the bundle seen here is {self._bundle.digest[:12]}, ordered was "
                 f"{order.bundle_digest[:12]}; give one path or URL that is the same on every node"
             )
-        self._rig = load_rig(order.rig) if order.motion_format == "glb" else None
+        self._format = FORMATS[order.motion_format]
+        self._rig = load_rig(order.rig) if self._format.has_head else None
         self._filesystem, self._root = open_filesystem(order.out)
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="read")
         self._writers = ThreadPoolExecutor(_WRITERS, thread_name_prefix="write")
 
     def __call__(self, orders: pa.Table) -> pa.Table:
-        """Animates every recording of a table (`ORDERS`); says what became of each (`RESULTS`).
-
-        Says nothing, and does nothing, about a table that was begun too often.
-        """
+        """Animates every recording of a table (`ORDERS`); says what became of each (`RESULTS`)."""
         results: list[dict] = []
-        work = f"{len(orders)} from {orders['output'][0]}"
-        if self._begin(work) > self._order.max_attempts:
-            return pa.Table.from_pylist(results, schema=RESULTS)
         written: list[Future[dict]] = []
         batch: list[_Heard] = []
         for order, waveform in self._read_ahead(orders.to_pylist()):
@@ -188,7 +180,7 @@ class BulkAnimator:
         order, fps, motion_format = heard.order, self._order.fps, self._order.motion_format
         try:
             clip = clip if fps is None else clip.resampled(fps)
-            audio_name = order["uri"].rpartition("/")[2]
+            audio_name = None if self._format.audio_must_exist else order["uri"].rpartition("/")[2]
             content = encode_motion(clip, motion_format, rig=self._rig, audio_name=audio_name)
         except Exception as error:
             return _result(order, reason=f"its motion cannot be stored ({type(error).__name__}: {error})")

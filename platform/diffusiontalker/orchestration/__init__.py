@@ -1,7 +1,7 @@
 """The only room that knows Ray: training on Ray Train, bulk animation on Ray Data, the jobs from corpus to report."""
 
 from diffusiontalker.orchestration.animate_job import run_animate_job
-from diffusiontalker.orchestration.animate_plan import AnimateJobConfig, BulkError
+from diffusiontalker.orchestration.animate_plan import AnimateJobConfig
 from diffusiontalker.orchestration.cluster import ray_cluster
 from diffusiontalker.orchestration.corpus_source import CorpusSourceConfig, open_corpus
 from diffusiontalker.orchestration.distill import ChainConfig, chain_stages, distill
@@ -18,7 +18,6 @@ from diffusiontalker.orchestration.train import OrchestrationConfig, TrainingErr
 
 __all__ = [
     "AnimateJobConfig",
-    "BulkError",
     "ChainConfig",
     "CorpusSourceConfig",
     "DistillJobConfig",

@@ -1,6 +1,6 @@
 """What a bulk animation is asked to do: its configuration, checked as a whole before anything is computed.
 
-Ray-free. A wrong voice in the last row of a list is found here, not after an hour.
+A wrong voice in the last row of a list is found here, not after an hour.
 """
 
 import dataclasses
@@ -13,7 +13,7 @@ import torch
 
 from diffusiontalker.config import ConfigError, expanded_path
 from diffusiontalker.data import Recording, list_recordings, motion_names
-from diffusiontalker.face import MOTION_FORMATS, load_rig
+from diffusiontalker.face import FORMATS, MOTION_FORMATS, load_rig
 from diffusiontalker.inference import (
     ORDERS,
     AnimationError,
@@ -26,6 +26,7 @@ from diffusiontalker.inference import (
     load_bundle,
     resolve,
 )
+from diffusiontalker.orchestration.actor_pool import PoolConfig
 from diffusiontalker.storage import INDEX_NAME, absolute_uri
 
 MADE_WITH, FAILED, SUMMARY = "made_with.json", "failed.jsonl", "summary.json"
@@ -34,37 +35,18 @@ RESERVED = frozenset({MADE_WITH, FAILED, SUMMARY, INDEX_NAME, "config.yaml", "pr
 _MAX_FPS = 240.0
 
 
-class BulkError(RuntimeError):
-    """A bulk animation that ended before it was done, or made nothing; the message says why and how to go on."""
-
-
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class BulkConfig:
-    """Where a bulk animation runs; any of it may differ when it is resumed."""
+class BulkConfig(PoolConfig):
+    """Where a bulk animation runs: every actor holds the bundle in its memory."""
 
-    num_actors: int = 0
-    """Processes that animate, each with the bundle in its memory; 0: as many as the cluster has room for now. More than
-    that wait for nodes to join."""
-    use_gpu: bool = False
-    """Compute on GPUs."""
-    gpus_per_actor: float = 1.0
-    """Part of a GPU that an actor takes; below 1 several share one, so that files are read and written fast enough."""
-    cpus_per_actor: int = 1
-    """CPUs that an actor reserves; also its number of threads."""
     batch_frames: int = 2400
     """Motion frames computed at once by an actor, padding included; a longer recording is computed alone."""
-    max_crashes: int = 3
-    """How often the work of a dead process is done again before its recordings are tried one by one."""
 
     def __post_init__(self) -> None:
         """Checks ranges."""
-        least = {"num_actors": 0, "cpus_per_actor": 1, "batch_frames": 1, "max_crashes": 0}
-        for name, lowest in least.items():
-            if getattr(self, name) < lowest:
-                raise ValueError(f"{name} is {getattr(self, name)}, expected at least {lowest}")
-        share = self.gpus_per_actor
-        if not share > 0 or (share > 1 and share != int(share)):
-            raise ValueError(f"gpus_per_actor is {share}, expected a part of one such as 0.25, or a whole number")
+        PoolConfig.__post_init__(self)
+        if self.batch_frames < 1:
+            raise ValueError(f"batch_frames is {self.batch_frames}, expected at least 1")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,7 +61,8 @@ class AnimateJobConfig:
     name: str = "animation"
     """Name of the output folder under runs/."""
     motion_format: str = "csv"
-    """Format of the motion files: csv, json, ndjson, npz, parquet, arrow or glb."""
+    """Format of the motion files: csv, json, ndjson, npz, parquet, arrow, glb, usda, usdc, livelink (a recording of Live
+    Link Face), beat (JSON of the BEAT corpus) or a2f (JSON of Audio2Face)."""
     voice: str | None = None
     """Whose way of moving where a list says nothing else: name or id of an enrolled voice, a voice file, or a speaker
     the talker was trained on. By default it is heard from each recording."""
@@ -109,6 +92,7 @@ class AnimateJobConfig:
             raise ValueError(f"name is '{self.name}', expected a folder name such as 'animation'")
         if self.motion_format not in MOTION_FORMATS:
             raise ValueError(f"motion_format is '{self.motion_format}', expected one of {', '.join(MOTION_FORMATS)}")
+        FORMATS[self.motion_format].require_installed()
         if self.fps is not None and not 1 <= self.fps <= _MAX_FPS:
             raise ValueError(f"fps is {self.fps:g}, expected 1 to {_MAX_FPS:g}, such as 25, 30 or 60")
         if self.num_steps is not None and self.num_steps < 1:
@@ -153,9 +137,8 @@ class BulkPlan:
             temperature=config.temperature,
             fps=config.fps,
             rig=config.rig,
-            device="cuda" if orchestration.use_gpu else "cpu",
+            device=orchestration.device,
             num_threads=orchestration.cpus_per_actor,
-            max_attempts=1 + orchestration.max_crashes,
         )
 
     def table(self, outputs: Sequence[str]) -> pa.Table:
@@ -197,7 +180,8 @@ def make_plan(config: AnimateJobConfig) -> BulkPlan:
     }
     config = dataclasses.replace(config, **places)
     recordings = list_recordings(config.recordings)
-    named = motion_names(recordings, motion_format=config.motion_format, reserved=RESERVED)
+    suffix = FORMATS[config.motion_format].suffix
+    named = motion_names(recordings, motion_format=suffix.removeprefix("."), reserved=RESERVED)
     bundle = load_bundle(config.bundle)
     if config.rig:
         load_rig(config.rig)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from diffusiontalker.config import load_config
-from diffusiontalker.orchestration.animate_plan import BulkError
+from diffusiontalker.orchestration.actor_pool import BulkError
 from diffusiontalker.orchestration.train import TrainingError
 from diffusiontalker.storage import local_copy
 

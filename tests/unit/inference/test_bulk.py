@@ -1,6 +1,5 @@
 """What one process of a bulk animation makes of a table of recordings."""
 
-import collections
 import dataclasses
 import os
 from urllib.parse import urlsplit
@@ -24,12 +23,6 @@ from diffusiontalker.inference import (
 )
 from diffusiontalker.inference import bulk as bulk_module
 from diffusiontalker.storage import open_filesystem, write_file
-
-
-class Ledger(collections.Counter):
-    def begin(self, work: str) -> int:
-        self[work] += 1
-        return self[work]
 
 
 @pytest.fixture
@@ -63,7 +56,7 @@ def table(tmp_path) -> pa.Table:
 
 
 def test_every_recording_becomes_what_it_would_be_alone_and_failures_are_results(order, table, bundle, tmp_path):
-    rows = BulkAnimator(order, begin=Ledger().begin)(table).to_pylist()
+    rows = BulkAnimator(order)(table).to_pylist()
     results = {row["output"]: row for row in rows}
     assert len(rows) == len(results) == 5
     failed = results.pop("x/2.csv")
@@ -89,17 +82,17 @@ def test_batches_hold_at_most_so_many_frames_padding_included(order, table, monk
 
     real = bulk_module.animate_batch
     monkeypatch.setattr(bulk_module, "animate_batch", animate_batch)
-    BulkAnimator(order, begin=Ledger().begin)(table)
+    BulkAnimator(order)(table)
     assert batches == [[10, 30], [25, 15]]
     batches.clear()
-    BulkAnimator(dataclasses.replace(order, batch_frames=1), begin=Ledger().begin)(table)
+    BulkAnimator(dataclasses.replace(order, batch_frames=1))(table)
     assert batches == [[10], [30], [25], [15]]
 
 
 def test_one_that_cannot_be_animated_does_not_spoil_its_batch(order, table):
     rows = table.to_pylist()
     rows[1]["emotion"] = "jealousy"
-    results = BulkAnimator(order, begin=Ledger().begin)(pa.Table.from_pylist(rows, schema=ORDERS)).to_pylist()
+    results = BulkAnimator(order)(pa.Table.from_pylist(rows, schema=ORDERS)).to_pylist()
     reasons = {row["output"]: row["reason"] for row in results if row["reason"]}
     assert reasons.keys() == {"x/1.csv", "x/2.csv"}
     assert "AnimationError: unknown emotion 'jealousy'" in reasons["x/1.csv"]
@@ -107,27 +100,20 @@ def test_one_that_cannot_be_animated_does_not_spoil_its_batch(order, table):
 
 def test_an_output_that_cannot_be_written_is_told_apart(order, table, tmp_path):
     (tmp_path / "motion").write_text("a file where the folder should be", encoding="utf-8")
-    results = BulkAnimator(order, begin=Ledger().begin)(table).to_pylist()
+    results = BulkAnimator(order)(table).to_pylist()
     assert [row["is_unwritable"] for row in results].count(True) == 4
     assert all("cannot be written" in row["reason"] for row in results if row["is_unwritable"])
 
 
-def test_work_that_was_begun_too_often_is_left_undone(order, table, tmp_path):
-    animator = BulkAnimator(dataclasses.replace(order, max_attempts=1), begin=Ledger().begin)
-    assert len(animator(table)) == 5
-    assert len(animator(table)) == 0
-    assert len(animator(table.slice(1))) == 4, "other work"
-
-
 def test_another_bundle_than_was_ordered_is_refused(order):
     with pytest.raises(BundleError, match=r"the bundle seen here is \w+, ordered was 0123"):
-        BulkAnimator(dataclasses.replace(order, bundle_digest="0123"), begin=Ledger().begin)
+        BulkAnimator(dataclasses.replace(order, bundle_digest="0123"))
 
 
 def test_motion_comes_at_another_rate_and_in_another_format(order, table, tmp_path):
     order = dataclasses.replace(order, fps=50.0, motion_format="npz")
     rows = [row | {"output": row["output"].replace("csv", "npz")} for row in table.slice(0, 1).to_pylist()]
-    (result,) = BulkAnimator(order, begin=Ledger().begin)(pa.Table.from_pylist(rows, schema=ORDERS)).to_pylist()
+    (result,) = BulkAnimator(order)(pa.Table.from_pylist(rows, schema=ORDERS)).to_pylist()
     assert result["reason"] is None
     with np.load(tmp_path / "motion/x/0.npz") as stored:
         assert any(array.shape[:1] == (20,) for array in stored.values())

@@ -9,11 +9,11 @@ from tiny import tiny_corpus, tiny_training
 
 from diffusiontalker.audio.waveform import write_wav
 from diffusiontalker.config import ConfigError
-from diffusiontalker.data import CorpusError, Recording
+from diffusiontalker.data import CorpusError
 from diffusiontalker.inference import AnimationError, Bundle, VoiceError, VoiceStore, enroll, save_bundle
-from diffusiontalker.orchestration.animate_job import grouped
+from diffusiontalker.orchestration.animate_job import summary
 from diffusiontalker.orchestration.animate_plan import AnimateJobConfig, BulkConfig, make_plan
-from diffusiontalker.orchestration.animate_progress import BulkProgress, summary
+from diffusiontalker.orchestration.bulk_progress import BulkProgress
 from diffusiontalker.training import train
 
 
@@ -89,33 +89,23 @@ def test_values_out_of_range_are_refused(name, value):
         AnimateJobConfig(**{name: value})
 
 
-@pytest.mark.parametrize(
-    ("name", "value"), [("num_actors", -1), ("cpus_per_actor", 0), ("gpus_per_actor", 1.5), ("batch_frames", 0)]
-)
-def test_impossible_processes_are_refused(name, value):
-    with pytest.raises(ValueError, match=f"{name} is {value}"):
-        BulkConfig(**{name: value})
-
-
-def recordings(*sizes):
-    return {f"{n}.csv": Recording(name=f"{n}.wav", uri=f"/{n}.wav", num_bytes=size) for n, size in enumerate(sizes)}
-
-
-def test_groups_hold_like_sizes_and_neither_too_many_nor_too_much():
-    megabyte = 1 << 20
-    groups = grouped(recordings(1, 7 * megabyte, 2, 3, 9 * megabyte, 2 * megabyte), max_files=3)
-    assert groups == [["4.csv"], ["1.csv"], ["5.csv", "3.csv", "2.csv"], ["0.csv"]]
+def test_batches_of_no_frames_are_refused():
+    with pytest.raises(ValueError, match="batch_frames is 0"):
+        BulkConfig(batch_frames=0)
 
 
 def test_progress_is_logged_and_failures_are_listed(tmp_path, caplog):
-    many = list(recordings(1000, 3000, 1000).values())
-    (tmp_path / "failed.jsonl").write_text("old\n", encoding="utf-8")
-    with caplog.at_level(logging.INFO), BulkProgress(many, failures_path=tmp_path / "failed.jsonl") as progress:
-        assert not (tmp_path / "failed.jsonl").exists()
-        progress.animated(many[0], seconds=2.0)
-        progress.failed(many[1], reason="1.wav: is cut off")
-        progress.animated(many[2], seconds=3.0)
-    assert json.loads((tmp_path / "failed.jsonl").read_text()) == {"file": "1.wav", "reason": "1.wav: is cut off"}
+    failures = tmp_path / "failed.jsonl"
+    failures.write_text("old\n", encoding="utf-8")
+    with (
+        caplog.at_level(logging.INFO),
+        BulkProgress("recordings", num_pending=3, weight=5000, failures_path=failures) as progress,
+    ):
+        assert not failures.exists()
+        progress.done(seconds=2.0, weight=1000)
+        progress.failed("1.wav", reason="1.wav: is cut off", weight=3000)
+        progress.done(seconds=3.0, weight=1000)
+    assert json.loads(failures.read_text()) == {"file": "1.wav", "reason": "1.wav: is cut off"}
     assert "3 of 3 recordings (100 %)" in caplog.text
     assert "done, 1 failed" in caplog.text
     figures = summary(progress, num_recordings=5, num_before=2, about={"actors": 1})
@@ -128,10 +118,13 @@ def test_progress_is_logged_and_failures_are_listed(tmp_path, caplog):
 def test_remaining_time_goes_by_size(tmp_path, caplog, monkeypatch):
     now = [0.0]
     monkeypatch.setattr("time.monotonic", lambda: now[0])
-    many = list(recordings(100, 100, 800).values())
-    with caplog.at_level(logging.INFO), BulkProgress(many, failures_path=tmp_path / "failed.jsonl") as progress:
-        for number in range(2):
+    failures = tmp_path / "failed.jsonl"
+    with (
+        caplog.at_level(logging.INFO),
+        BulkProgress("recordings", num_pending=3, weight=1000, failures_path=failures) as progress,
+    ):
+        for _ in range(2):
             now[0] += 10.0
-            progress.animated(many[number], seconds=1.0)
+            progress.done(seconds=1.0, weight=100)
     assert "remaining time not known yet" in caplog.messages[0]
     assert "1:20 remaining" in caplog.messages[1], "10 s for 100 bytes, 800 are left"
