@@ -14,6 +14,8 @@ _UNEVEN = 0.25
 """Largest deviation of a step from the average one, as a share of it, that still counts as even."""
 _WHOLE_RATE = 5e-4
 """Rates this close to a whole number are that number; 29.97 and its relatives are twice as far away."""
+_WAVERING_RATE = 0.02
+"""The same where times waver."""
 _JITTER = 0.1
 """Deviation from the grid, in frames, up to which a frame counts as being on it."""
 
@@ -101,14 +103,20 @@ def on_even_frames(
 
 
 def _typical_rate(times_s: np.ndarray, steps: np.ndarray) -> float:
-    """Rate of the frames that follow each other without a gap."""
-    typical = float(np.median(steps))
-    frames = np.maximum(np.round(steps / typical), 1.0)
+    """Rate of the frames that follow each other without a gap.
+
+    Where times waver it is a whole number if one is near: they are then interpolated anyway.
+    """
+    single = steps < 1.5 * np.median(steps)
+    rate = float(single.sum() / steps[single].sum())
+    frames = np.maximum(np.round(steps * rate), 1.0)
+    if np.abs(steps * rate - frames).max() > _JITTER:
+        return _tidy(rate, tolerance=_WAVERING_RATE)
     return _tidy(float(frames.sum() / (times_s[-1] - times_s[0])))
 
 
-def _tidy(rate: float) -> float:
-    return float(round(rate)) if abs(rate - round(rate)) < _WHOLE_RATE * rate else rate
+def _tidy(rate: float, *, tolerance: float = _WHOLE_RATE) -> float:
+    return float(round(rate)) if abs(rate - round(rate)) < tolerance * rate else rate
 
 
 def _check_finite(times_s: np.ndarray, *, place: str, name: str, place_of: Callable[[int], str]) -> None:
