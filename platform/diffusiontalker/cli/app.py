@@ -16,12 +16,14 @@ import tyro
 
 from diffusiontalker import __version__
 from diffusiontalker.cli.animation import Animate, Enroll, ListVoices
+from diffusiontalker.cli.bench_features import BenchFeatures
 from diffusiontalker.cli.bench_submission import BenchSubmission
 from diffusiontalker.cli.bench_training import BenchTraining
 from diffusiontalker.cli.benchmarks import BenchSearch, BenchServe
 from diffusiontalker.cli.corpora import ImportCorpus, InspectCorpus, LabelCorpus, SynthesizeCorpus
 from diffusiontalker.cli.endpoint import NewKey, Serve
 from diffusiontalker.cli.reports import Evaluate
+from diffusiontalker.cli.rigs import ImportRig, InspectRig, PreviewRig
 from diffusiontalker.cli.verb import UsageError, Verb
 
 PROGRAM = "diffusiontalker"
@@ -51,6 +53,10 @@ VERBS: dict[str, type[Verb] | Group] = {
             "inspect": InspectCorpus,
         },
     ),
+    "rig": Group(
+        summary="Heads: what they can do, and how they become usable.",
+        verbs={"inspect": InspectRig, "import": ImportRig, "preview": PreviewRig},
+    ),
     "evaluate": Evaluate,
     "serve": Serve,
     "keys": Group(summary="Keys of the endpoint.", verbs={"new": NewKey}),
@@ -59,6 +65,7 @@ VERBS: dict[str, type[Verb] | Group] = {
         verbs={
             "training": BenchTraining,
             "submission": BenchSubmission,
+            "features": BenchFeatures,
             "search": BenchSearch,
             "serve": BenchServe,
         },

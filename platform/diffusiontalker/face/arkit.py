@@ -41,11 +41,37 @@ MIRROR_PERMUTATION: tuple[int, ...] = tuple(CHANNEL_INDEX[mirrored_name(name)] f
 """`motion[:, MIRROR_PERMUTATION]` is the motion of the face seen in a mirror."""
 
 _CANONICAL = {name.lower(): name for name in CHANNELS}
+_SEPARATORS = r"\s._:|/\-"
+_NAMESPACE_END = re.compile(r"[.:|/]")
+_SPELLABLE = re.compile(rf"[A-Za-z0-9{_SEPARATORS}]*")
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
+_SIDE_WORDS = {"l": "left", "left": "left", "r": "right", "right": "right"}
+_PREFIX = re.compile(r"(?:(?:arkit|bs|blendshapes?|shapekeys?|shapes?|morphtargets?|morphs?|face|head)[0-9]*)+")
+"""Words that exporters put before a shape's name, saying that it is one or of what."""
 
 
 def canonical_name(name: str) -> str | None:
-    """The ARKit name behind `jawOpen`, `JawOpen`, `mouthSmile_L`, `eyeBlinkLeft ` ...; None if it is none of them."""
-    plain = re.sub(r"[\s.]", "", name)
-    plain = re.sub(r"_?L$", "Left", plain) if re.search(r"(_L|[a-z]L)$", plain) else plain
-    plain = re.sub(r"_?R$", "Right", plain) if re.search(r"(_R|[a-z]R)$", plain) else plain
-    return _CANONICAL.get(plain.replace("_", "").lower())
+    """The ARKit name behind a name as other programs write it; None when it is none.
+
+    Understood, in any capitalisation: `mouthSmileLeft`, `MouthSmileLeft`, `mouth_smile_left`, `mouth-smile-left`,
+    `mouthSmile_L`, `mouthSmile.L`, `mouthSmileL`, `LeftMouthSmile`, `L_mouthSmile`, `mouth_L_smile`; before it anything
+    that ends in `.`, `:`, `|` or `/` (`blendShape1.jawOpen`, `Rig:jawOpen`) and words such as `ARKit_`, `BS_`, `head_`.
+    Nothing is guessed: every letter and digit beside these belongs to the name, `jawOpen2` is no ARKit name.
+    """
+    if not _SPELLABLE.fullmatch(name):
+        return None
+    parts = _NAMESPACE_END.split(name)
+    spellings = (_plain(" ".join(parts[start:])) for start in range(len(parts)))
+    return next((_CANONICAL[spelling] for spelling in spellings if spelling in _CANONICAL), None)
+
+
+def _plain(name: str) -> str:
+    """Lower case without separators and prefixes, and the side, if one is named, at the end."""
+    words = [word.lower() for word in _WORD.findall(name)]
+    sides = [_SIDE_WORDS[word] for word in words if word in _SIDE_WORDS]
+    if len(sides) > 1:
+        return ""
+    plain = "".join(word for word in words if word not in _SIDE_WORDS)
+    if prefix := _PREFIX.match(plain):
+        plain = plain[prefix.end() :]
+    return plain + sides[0] if sides else re.sub(r"^(left|right)(.+)$", r"\2\1", plain)

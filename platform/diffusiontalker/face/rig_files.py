@@ -1,24 +1,54 @@
-"""Rigs from files: `.npz`, a folder of OBJ, `.glb` with morph targets. Shapes are matched by name."""
+"""Rigs from files: `.npz`, a folder of OBJ, `.glb` with morph targets, brought to metres and ARKit names."""
 
-import itertools
-import zipfile
+import dataclasses
+import logging
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
-from diffusiontalker.face.arkit import canonical_name
 from diffusiontalker.face.head import builtin_rig
 from diffusiontalker.face.rig import Rig, RigError
+from diffusiontalker.face.rig_directions import OURS, Z_UP, Directions, find_directions
 from diffusiontalker.face.rig_gltf import read_glb
+from diffusiontalker.face.rig_names import check_shape_names, meaning_of_shapes
+from diffusiontalker.face.rig_npz import read_npz
+from diffusiontalker.face.rig_obj import read_obj_folder
 from diffusiontalker.face.rig_parts import RawRig
 from diffusiontalker.storage import StorageError, local_copy
 
+logger = logging.getLogger(__name__)
+
+UP_AXES = ("auto", "y", "z")
 _METRES = {"m": 1.0, "cm": 0.01, "mm": 0.001}
+_LARGEST_NUMBER = 1e6
 _SMALLEST_FACE_M, _LARGEST_FACE_M = 0.05, 0.5
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class RigReading:
+    """A rig and how its file was understood."""
+
+    rig: Rig
+    """Metres, ARKit names, turned to Y up unless asked otherwise."""
+    source: str
+    """Where it is from."""
+    units: str
+    """`m`, `cm` or `mm`: what the file's numbers were taken for."""
+    units_from: str
+    """How that was known: `given`, `as the file says`, `by its size`."""
+    names: dict[str, str]
+    """ARKit name -> name in the file."""
+    foreign: tuple[str, ...]
+    """Shapes of the file that are none of ARKit's; they are left out."""
+    found: Directions | None
+    """How the head lies in the file; None when its shapes do not tell."""
+    turned_from: Directions | None
+    """From where it was turned to Y up; None when it was left as it is."""
+
+
 def load_rig(path: Path | str | None, *, units: str = "auto") -> Rig:
-    """Reads a rig and brings it to metres.
+    """Reads a rig and brings it to metres; a head that does not stand Y up is left so, with a warning in the log.
 
     Args:
         path: None or empty for the built-in head; otherwise the path or URL of a `.npz` (arrays `neutral`
@@ -31,58 +61,116 @@ def load_rig(path: Path | str | None, *, units: str = "auto") -> Rig:
     Raises:
         RigError: says which file, what is wrong and what to do.
     """
+    reading = read_rig(path, units=units, up="y")
+    if reading.found is not None and not reading.found.is_ours:
+        logger.warning(
+            "%s: the head lies %s, expected %s; turn it with 'diffusiontalker rig import'",
+            *(reading.source, reading.found.text(), OURS.text()),
+        )
+    return reading.rig
+
+
+def read_rig(
+    path: Path | str | None, *, units: str = "auto", up: str = "auto", names: Mapping[str, str] | None = None
+) -> RigReading:
+    """Reads a rig as `load_rig` does, turns it to Y up, and tells how it was understood.
+
+    Args:
+        path: as of `load_rig`.
+        units: as of `load_rig`.
+        up: `y`: the head stands Y up; `z`: Z up, facing -Y; `auto`: judged by its shapes (Y when they do not tell).
+        names: foreign shape name -> ARKit name, or empty to leave the shape out; others go by their spelling.
+
+    Raises:
+        RigError: says which file, what is wrong and what to do.
+    """
     if not path:
-        return builtin_rig()
+        rig = builtin_rig()
+        own_names = {name: name for name in rig.shape_names}
+        return RigReading(rig=rig, source="the built-in head", units="m", units_from="as the file says",
+                          names=own_names, foreign=(), found=OURS, turned_from=None)  # fmt: skip
+    if units != "auto" and units not in _METRES:
+        raise RigError(f"{path}: unknown units '{units}', expected auto, {', '.join(_METRES)}")
+    if up not in UP_AXES:
+        raise RigError(f"{path}: unknown up '{up}', expected {', '.join(UP_AXES)}")
     try:
         with local_copy(path) as local:
-            return _read(local, units=units)
+            return _settled(local, source=str(path), units=units, up=up, names=names)
     except StorageError as error:
         raise RigError(f"no rig: {error}") from None
 
 
-def _read(path: Path, *, units: str) -> Rig:
-    if units != "auto" and units not in _METRES:
-        raise RigError(f"{path}: unknown units '{units}', expected auto, {', '.join(_METRES)}")
+def _settled(path: Path, *, source: str, units: str, up: str, names: Mapping[str, str] | None) -> RigReading:
+    meaning = meaning_of_shapes(names)
     if path.is_dir():
-        raw = _read_obj_folder(path)
+        raw = read_obj_folder(path, meaning=meaning)
     elif not path.exists():
         raise RigError(f"{path}: there is no such rig; give a .npz, a .glb or a folder with neutral.obj")
     elif path.suffix.lower() == ".npz":
-        raw = _read_npz(path)
+        raw = read_npz(path, meaning=meaning)
     elif path.suffix.lower() == ".glb":
-        raw = read_glb(path)
+        raw = read_glb(path, meaning=meaning)
     else:
         raise RigError(f"{path}: unknown rig format '{path.suffix}'; expected .npz, .glb or a folder of OBJ files")
-    return _rig(raw, path, units)
-
-
-def _rig(raw: RawRig, path: Path, units: str) -> Rig:
-    shapes: dict[str, np.ndarray] = {}
-    for name, offsets in raw.shapes.items():
-        known = canonical_name(name)
-        if known in shapes:
-            raise RigError(f"{path}: several shapes mean {known} (one is '{name}'); keep one of them")
-        if known is not None:
-            shapes[known] = offsets
-    if not shapes:
-        shown = ", ".join(list(raw.shapes)[:8]) or "none"
-        raise RigError(f"{path}: no shape has an ARKit name such as jawOpen (found: {shown}); rename the shapes")
-    deltas = np.stack(list(shapes.values()))
-    scale = _METRES[units] if units != "auto" else _METRES[_guessed_units(raw.neutral, deltas, path)]
-    return Rig(
+    check_shape_names(tuple(raw.shapes), foreign=raw.foreign, place=path, meaning=meaning, table=names)
+    _check_size(raw, path)
+    named = {str(meaning(name)): name for name in raw.shapes}
+    unit, units_from = _units(raw, path, asked=units)
+    rig = Rig(
         name=path.stem,
-        neutral=raw.neutral * scale,
+        neutral=raw.neutral * _METRES[unit],
         triangles=raw.triangles,
-        shape_names=tuple(shapes),
-        shape_deltas=deltas * scale,
+        shape_names=tuple(named),
+        shape_deltas=np.stack(list(raw.shapes.values())) * _METRES[unit],
+        colors=raw.colors,
         **{field: indices for field, indices in raw.regions.items() if indices is not None},
     )
+    found = find_directions(rig)
+    lies = Z_UP if up == "z" else found if up == "auto" and found is not None else OURS
+    return RigReading(
+        rig=rig if lies.is_ours else _turned(rig, lies.rotation),
+        source=source,
+        units=unit,
+        units_from=units_from,
+        names=named,
+        foreign=raw.foreign,
+        found=found,
+        turned_from=None if lies.is_ours else lies,
+    )
+
+
+def _check_size(raw: RawRig, path: Path) -> None:
+    for name, array in {"the neutral": raw.neutral, **raw.shapes}.items():
+        reach = float(np.abs(array).max(initial=0.0))
+        if np.isfinite(reach) and reach > _LARGEST_NUMBER:
+            raise RigError(
+                f"{path}: {name} reaches {reach:.3g}, which no head does even in millimetres; the file is damaged, "
+                "export it again"
+            )
+
+
+def _turned(rig: Rig, rotation: np.ndarray) -> Rig:
+    return dataclasses.replace(
+        rig, neutral=rig.neutral @ rotation.T, shape_deltas=(rig.shape_deltas @ rotation.T).astype(np.float32)
+    )
+
+
+def _units(raw: RawRig, path: Path, *, asked: str) -> tuple[str, str]:
+    if asked != "auto":
+        return asked, "given"
+    if raw.units is None:
+        return _guessed_units(raw.neutral, np.stack(list(raw.shapes.values())), path), "by its size"
+    if raw.units not in _METRES:
+        raise RigError(f"{path}: its units are '{raw.units}', expected {', '.join(_METRES)}; pass units")
+    return raw.units, "as the file says"
 
 
 def _guessed_units(neutral: np.ndarray, deltas: np.ndarray, path: Path) -> str:
     """The unit in which the moving part of the head is between 5 and 50 cm large."""
+    if not (np.isfinite(neutral).all() and np.isfinite(deltas).all()):
+        return "m"  # whatever: `Rig` says what is not finite
     lengths = np.linalg.norm(deltas, axis=2)
-    moved = (lengths > 0.01 * np.nanmax(lengths, initial=0.0)).any(axis=0)
+    moved = (lengths > 0.01 * lengths.max(initial=0.0)).any(axis=0)
     extent = float(np.ptp(neutral[moved], axis=0).max()) if moved.any() else 0.0
     for name, metres in _METRES.items():
         if _SMALLEST_FACE_M <= extent * metres < _LARGEST_FACE_M:
@@ -91,77 +179,3 @@ def _guessed_units(neutral: np.ndarray, deltas: np.ndarray, path: Path) -> str:
         f"{path}: the part of the head that shapes move is {extent:.4g} units large, which is a face in neither metres "
         f"(0.05 to 0.5), centimetres nor millimetres; pass units if you know them, or scale the rig"
     )
-
-
-def _read_npz(path: Path) -> RawRig:
-    try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
-            content = {key: archive[key] for key in archive.files}
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise RigError(f"{path}: cannot be read as NPZ without pickle: {error}") from None
-    missing = [key for key in ("neutral", "triangles", "names", "deltas") if key not in content]
-    if missing:
-        raise RigError(f"{path}: lacks {', '.join(missing)}; expected arrays neutral, triangles, names and deltas")
-    names, deltas = [str(name) for name in np.atleast_1d(content["names"])], content["deltas"]
-    neutral = _floats(content["neutral"], "neutral", path)
-    if deltas.shape != (len(names), *neutral.shape):
-        raise RigError(f"{path}: deltas are {deltas.shape}, expected {(len(names), *neutral.shape)} for these names")
-    if len(set(names)) < len(names):
-        raise RigError(f"{path}: 'names' holds a name twice; keep one of each")
-    regions = {key: content.get(key) for key in ("lip_vertices", "upper_face_vertices")}
-    shapes = dict(zip(names, _floats(deltas, "deltas", path), strict=True))
-    return RawRig(neutral=neutral, triangles=content["triangles"], shapes=shapes, regions=regions)
-
-
-def _floats(array: np.ndarray, what: str, path: Path) -> np.ndarray:
-    if array.dtype.kind not in "fiu":
-        raise RigError(f"{path}: {what} holds {array.dtype}, expected numbers")
-    return array.astype(np.float32)
-
-
-def _read_obj_folder(folder: Path) -> RawRig:
-    files = {file.stem: file for file in sorted(folder.glob("*.obj"))}
-    neutral_file = next((file for stem, file in files.items() if stem.lower() == "neutral"), None)
-    if neutral_file is None:
-        raise RigError(f"{folder}: has no neutral.obj; put the face at rest there under that name")
-    neutral, triangles = _read_obj(neutral_file)
-    if not len(triangles):
-        raise RigError(f"{neutral_file}: has no faces (lines 'f ...'); export the mesh, not only its points")
-    shapes: dict[str, np.ndarray] = {}
-    for stem, file in files.items():
-        if file == neutral_file or canonical_name(stem) is None:
-            continue
-        vertices, _ = _read_obj(file)
-        if len(vertices) != len(neutral):
-            raise RigError(
-                f"{file}: has {len(vertices)} vertices but {neutral_file.name} {len(neutral)}; export all shapes from "
-                "one mesh with 'keep vertex order'"
-            )
-        shapes[stem] = vertices - neutral
-    return RawRig(neutral=neutral, triangles=triangles, shapes=shapes)
-
-
-def _read_obj(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Vertices and triangles (polygons become fans) of an OBJ file; everything else in it is ignored."""
-    vertices: list[list[float]] = []
-    triangles: list[tuple[int, int, int]] = []
-    try:
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError as error:
-        raise RigError(f"{path}: cannot be read: {error.strerror}") from None
-    for number, line in enumerate(lines, start=1):
-        word, *cells = line.split() or [""]
-        try:
-            if word == "v":
-                vertices.append([float(cell) for cell in cells[:3]])
-                if len(vertices[-1]) != 3:
-                    raise ValueError("fewer than three coordinates")
-            elif word == "f":
-                corners = [int(cell.split("/")[0]) for cell in cells]
-                corners = [corner - 1 if corner > 0 else len(vertices) + corner for corner in corners]
-                triangles.extend((corners[0], *pair) for pair in itertools.pairwise(corners[1:]))
-        except ValueError as error:
-            raise RigError(f"{path}: line {number}, '{line[:60]}', cannot be read: {error}") from None
-    if not vertices:
-        raise RigError(f"{path}: holds no vertices (lines 'v x y z'); is it an OBJ file?")
-    return np.array(vertices, dtype=np.float32), np.array(triangles, dtype=np.int32).reshape(-1, 3)

@@ -10,7 +10,7 @@ import numpy as np
 import pygltflib as gltf
 
 from diffusiontalker.face.rig import RigError
-from diffusiontalker.face.rig_parts import RawRig
+from diffusiontalker.face.rig_parts import Meaning, RawRig
 
 _DTYPES = {
     gltf.BYTE: np.int8, gltf.UNSIGNED_BYTE: np.uint8, gltf.SHORT: np.int16, gltf.UNSIGNED_SHORT: np.uint16,
@@ -21,47 +21,60 @@ _SUPPORTED_EXTENSIONS = {"KHR_mesh_quantization", "KHR_materials_unlit", "KHR_te
 _TRIANGLES = 4
 
 
-def read_glb(path: Path) -> RawRig:
-    """Neutral, triangles and named morph targets of a GLB file, in scene coordinates.
+def read_glb(path: Path, *, meaning: Meaning) -> RawRig:
+    """Neutral, triangles and the morph targets whose names mean something, in scene coordinates.
 
     Raises:
         RigError: when the file is broken, uses compression, or holds no named morph target.
     """
     document = _document(path)
-    blob = document.binary_blob() or b""
+    try:
+        with np.errstate(all="ignore"):  # what is not finite is refused later, by name
+            return _assembled(document, path, meaning=meaning)
+    except RigError:
+        raise
+    except (ArithmeticError, AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        raise RigError(f"{path}: contradicts itself ({type(error).__name__}: {error}); export it again") from None
+
+
+def _assembled(document: gltf.GLTF2, path: Path, *, meaning: Meaning) -> RawRig:
+    reader = _Reader(document, document.binary_blob() or b"", path)
     neutrals, triangles, targets, total = [], [], [], 0
+    known: dict[str, None] = {}
+    foreign: dict[str, None] = {}
     for node_index, transform in _placed_nodes(document, path):
         mesh_index = document.nodes[node_index].mesh
         if mesh_index is None:
             continue
         mesh = document.meshes[mesh_index]
         names = _target_names(mesh, path)
+        for name in names:
+            (foreign if meaning(name) is None else known)[name] = None
         for primitive in mesh.primitives:
             if (primitive.mode if primitive.mode is not None else _TRIANGLES) != _TRIANGLES:
                 raise RigError(f"{path}: mesh '{mesh.name}' is not made of triangles; triangulate it on export")
             if primitive.attributes.POSITION is None:
                 continue
-            read = _Reader(document, blob, path)
-            positions = read.accessor(primitive.attributes.POSITION)
+            positions = reader.accessor(primitive.attributes.POSITION)
             indices = (np.arange(len(positions)) if primitive.indices is None
-                       else read.accessor(primitive.indices)[:, 0].astype(np.int64))  # fmt: skip
+                       else reader.accessor(primitive.indices)[:, 0].astype(np.int64))  # fmt: skip
             neutrals.append(positions @ transform[:3, :3].T + transform[:3, 3])
             triangles.append(indices.reshape(-1, 3) + total)
             offsets = {}
             for name, target in zip(names, primitive.targets or [], strict=False):
                 accessor = target.get("POSITION") if isinstance(target, dict) else target.POSITION
-                if accessor is not None:
-                    offsets[name] = read.accessor(accessor) @ transform[:3, :3].T
+                if accessor is not None and name in known:
+                    offsets[name] = reader.accessor(accessor) @ transform[:3, :3].T
             targets.append((slice(total, total + len(positions)), offsets))
             total += len(positions)
-    if not any(offsets for _, offsets in targets):
+    if not neutrals or not (known or foreign):
         raise RigError(f"{path}: no mesh has morph targets; export the head with its shape keys (blend shapes)")
     neutral = np.concatenate(neutrals)
-    shapes = {name: np.zeros(neutral.shape, dtype=np.float32) for _, offsets in targets for name in offsets}
+    shapes = {name: np.zeros(neutral.shape, dtype=np.float32) for name in known}
     for part, offsets in targets:
         for name, offset in offsets.items():
             shapes[name][part] = offset
-    return RawRig(neutral=neutral, triangles=np.concatenate(triangles), shapes=shapes)
+    return RawRig(neutral=neutral, triangles=np.concatenate(triangles), shapes=shapes, foreign=tuple(foreign))
 
 
 def _document(path: Path) -> gltf.GLTF2:

@@ -25,8 +25,12 @@ SURFACE = {
     "corpus synthesize": "emotions motion_fps num_speakers num_unseen_speakers out seed sentences_per_speaker_emotion",
     "corpus label": "FOLDER bundle device out seed",
     "corpus inspect": "CORPUS plots",
+    "rig inspect": "RIG names units",
+    "rig import": "SOURCE names out overwrite units up",
+    "rig preview": "RIG names out overwrite pixels shapes theme units",
     "bench training": "batch_size corpus repeats steps workers",
     "bench submission": "address checkout corpus out repeats workers",
+    "bench features": "batch_size checkpoint corpus steps",
     "bench search": "bundle corpus paths_per_clip rounds size threads trial_steps trials",
     "bench serve": "against_plain allow_remote bundle compare concurrency duration find_max format key mode most out "
     "plain_at_once rates ray rounds seconds seed speech streams target_ms threads timeout url voice warm_up",
@@ -91,7 +95,7 @@ def test_the_version_is_the_package_version(command: Callable) -> None:
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        ([], "a verb is missing (allowed: animate, enroll, voices, corpus, evaluate, serve, keys, bench)"),
+        ([], "a verb is missing (allowed: animate, enroll, voices, corpus, rig, evaluate, serve, keys, bench)"),
         (["anmate"], "'anmate' is no verb; perhaps you meant 'animate'"),
         (["corpus"], "diffusiontalker corpus: a verb is missing (allowed: import, synthesize, label, inspect)"),
         (["corpus", "imprt"], "perhaps you meant 'import'"),

@@ -1,11 +1,24 @@
+import contextlib
 import os
 from pathlib import Path
 
 import numpy as np
 import pygltflib as gltf
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from diffusiontalker.face import MotionClip, RigError, builtin_rig, load_rig, write_motion
+from diffusiontalker.config import ArtefactError
+from diffusiontalker.face import (
+    MotionClip,
+    RigError,
+    builtin_rig,
+    load_rig,
+    read_rig,
+    read_shape_names,
+    save_rig,
+    write_motion,
+)
 
 REAL_RIG = (
     Path(os.environ.get("DIFFUSIONTALKER_REAL_DATA", Path(__file__).parents[3].parent / "shared" / "data"))
@@ -58,6 +71,19 @@ def test_an_npz_may_name_its_regions(tmp_path):
         ({"triangles": np.array([[0, 1, 9]])}, "triangles use vertices 0 to 9"),
         ({"deltas": np.where(DELTAS == 0, np.nan, DELTAS)}, "mouthSmileLeft hold NaN"),
         ({"neutral": NEUTRAL[:, :2]}, "expected"),
+        ({"neutral": np.full((4, 3), np.inf)}, "neutral holds NaN or infinite"),
+        ({"deltas": DELTAS * 1e30}, "JawOpen reaches 1e.28, which no head does"),
+        ({"triangles": TRIANGLES + 0.5}, "triangles holds float64, expected whole numbers"),
+        ({"triangles": TRIANGLES.astype(str)}, "triangles holds <U21, expected whole numbers"),
+        ({"triangles": TRIANGLES + 2**40}, "triangles reaches 1.09951e.12"),
+        ({"triangles": TRIANGLES[:, :2]}, r"triangles have shape \(2, 2\)"),
+        ({"names": np.array([1, 2])}, "names holds int64 in shape .2,., expected a list of texts"),
+        ({"names": NAMES[None]}, "names holds <U12 in shape .1, 2."),
+        ({"deltas": DELTAS.astype(complex)}, "deltas holds complex128, expected numbers"),
+        ({"colors": np.ones((3, 3))}, r"colors have shape \(3, 3\)"),
+        ({"lip_vertices": np.array([4])}, "lip_vertices must be indices between 0 and 3"),
+        ({"upper_face_vertices": np.array(["a"])}, "upper_face_vertices holds <U1"),
+        ({"units": np.array("inch")}, "its units are 'inch', expected m, cm, mm"),
     ],
 )
 def test_a_bad_npz_is_refused(tmp_path, changes, message):
@@ -77,6 +103,10 @@ def test_paths_that_are_no_rigs_are_refused(tmp_path):
     (tmp_path / "torn.npz").write_bytes(b"PK\x03\x04 torn")
     with pytest.raises(RigError, match="cannot be read as NPZ"):
         load_rig(tmp_path / "torn.npz")
+    np.save(tmp_path / "bare.npy", NEUTRAL)
+    (tmp_path / "bare.npy").rename(tmp_path / "bare.npz")
+    with pytest.raises(RigError, match="cannot be read as NPZ"):
+        load_rig(tmp_path / "bare.npz")
 
 
 def test_a_folder_of_obj_becomes_a_rig(tmp_path):
@@ -105,6 +135,16 @@ def test_bad_obj_folders_are_refused(tmp_path):
         load_rig(tmp_path)
     (tmp_path / "jawOpen.obj").write_text("nothing\n")
     with pytest.raises(RigError, match="holds no vertices"):
+        load_rig(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("face", "message"),
+    [("f 1 2", "2 corners"), ("f 1 2 0", "counted from 1"), ("f 1 2 x", "invalid literal"), ("f 1 2 -9", "backwards")],
+)
+def test_bad_faces_of_an_obj_are_named(tmp_path, face, message):
+    write_obj(tmp_path / "neutral.obj", NEUTRAL, faces=("f 1 2 3", face))
+    with pytest.raises(RigError, match=f"neutral.obj: line 8, '{face}', cannot be read: .*{message}"):
         load_rig(tmp_path)
 
 
@@ -167,6 +207,153 @@ def test_broken_and_compressed_glbs_are_refused(tmp_path):
         load_rig(tmp_path / "torn.glb")
 
 
+DAMAGES = {
+    "an accessor that is not there": lambda d: setattr(d.meshes[0].primitives[0], "indices", 99),
+    "a view that is not there": lambda d: setattr(d.accessors[0], "bufferView", 99),
+    "a mesh that is not there": lambda d: setattr(d.nodes[0], "mesh", 9),
+    "a child that is not there": lambda d: setattr(d.nodes[0], "children", [9]),
+    "a parent that is its own child": lambda d: setattr(d.nodes[0], "children", [0]),
+    "an unknown component type": lambda d: setattr(d.accessors[0], "componentType", 1),
+    "an unknown element type": lambda d: setattr(d.accessors[0], "type", "MAT9"),
+    "more rows than bytes": lambda d: setattr(d.accessors[0], "count", 10**7),
+    "a negative count": lambda d: setattr(d.accessors[0], "count", -3),
+    "an offset past the end": lambda d: setattr(d.accessors[0], "byteOffset", 10**9),
+    "lines instead of triangles": lambda d: setattr(d.meshes[0].primitives[0], "mode", 1),
+    "a rotation of two numbers": lambda d: setattr(d.nodes[0], "rotation", [0, 1]),
+    "shapes of another length": lambda d: (
+        d.meshes[0].primitives[0].targets.__setitem__(0, gltf.Attributes(POSITION=d.meshes[0].primitives[0].indices))
+    ),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_glbs_that_contradict_themselves_are_refused(tmp_path, damage):
+    path = write_glb(tmp_path)
+    document = gltf.GLTF2().load_binary(path)
+    DAMAGES[damage](document)
+    document.save_binary(path)
+    with pytest.raises(RigError, match=r"head\.glb"):
+        load_rig(path)
+
+
+@given(st.integers(min_value=12), st.integers(0, 255))
+def test_a_glb_with_any_byte_changed_is_read_or_refused_but_never_fails_otherwise(tmp_path_factory, place, value):
+    folder = tmp_path_factory.getbasetemp() / "bytes"
+    if not folder.exists():
+        folder.mkdir()
+        write_glb(folder)
+    content = bytearray((folder / "head.glb").read_bytes())
+    content[place % len(content)] = value
+    (folder / "changed.glb").write_bytes(content)
+    with contextlib.suppress(RigError):
+        load_rig(folder / "changed.glb")
+
+
+def test_shapes_that_are_none_of_arkits_are_named_and_left_out(tmp_path):
+    reading = read_rig(save_npz(tmp_path / "head.npz", names=np.array(["JawOpen", "viseme_aa"])))
+    assert (reading.names, reading.foreign) == ({"jawOpen": "JawOpen"}, ("viseme_aa",))
+    glb = read_rig(write_glb(tmp_path, mesh={"extras": {"targetNames": ["viseme_aa", "ARKit_jawOpen"]}}))
+    assert (glb.names, glb.foreign) == ({"jawOpen": "ARKit_jawOpen"}, ("viseme_aa",))
+    np.testing.assert_allclose(glb.rig.shape_deltas[0], DELTAS[1], atol=1e-7)
+    write_obj(tmp_path / "neutral.obj", NEUTRAL)
+    write_obj(tmp_path / "jaw_open.obj", NEUTRAL + DELTAS[0])
+    (tmp_path / "hat.obj").write_text("not even an OBJ file")
+    assert read_rig(tmp_path).foreign == ("hat",)
+
+
+def test_a_table_gives_foreign_names_a_meaning(tmp_path):
+    table = {"Open": "jawOpen", "mouthSmile_L": ""}
+    path = save_npz(tmp_path / "head.npz", names=np.array(["Open", "mouthSmile_L"]))
+    reading = read_rig(path, names=table)
+    assert (reading.names, reading.foreign) == ({"jawOpen": "Open"}, ("mouthSmile_L",))
+    write_obj(tmp_path / "neutral.obj", NEUTRAL)
+    write_obj(tmp_path / "Open.obj", NEUTRAL + DELTAS[0])
+    write_obj(tmp_path / "mouthSmile_L.obj", NEUTRAL)
+    assert read_rig(tmp_path, names=table).names == {"jawOpen": "Open"}
+    with pytest.raises(RigError, match=r"has no shape 'Opne', which the table of names lists; perhaps 'Open'\?"):
+        read_rig(path, names={"Opne": "jawOpen"})
+    with pytest.raises(RigError, match=r"several shapes mean mouthSmileLeft \(Open, mouthSmile_L\)"):
+        read_rig(path, names={"Open": "mouthSmileLeft"})
+    with pytest.raises(RigError, match=r"no shape has an ARKit name such as jawOpen \(found: Open, mouthSmile_L\)"):
+        read_rig(path, names={"mouthSmile_L": ""})
+
+
+def test_tables_of_names_are_read_and_checked(tmp_path):
+    path = tmp_path / "names.csv"
+    path.write_text("\ufeffshape, channel ,note\nOpen,JawOpen,x\nKopf links,mouth_smile_left,\nhat,,\n", "utf-8")
+    assert read_shape_names(path) == {"Open": "jawOpen", "Kopf links": "mouthSmileLeft", "hat": ""}
+    for content, message in (
+        ("", "lacks the column shape and the column channel"),
+        ("shape,name\na,jawOpen\n", r"lacks the column channel \(it has shape, name\)"),
+        ("shape,channel\n", "holds no names"),
+        (
+            "shape,channel\nOpen,jawOpn\n",
+            r"line 2, column 'channel' is 'jawOpn', which is no ARKit name \(perhaps jawOpen",
+        ),
+        ("shape,channel\nOpen,smile\n", "'smile', which is no ARKit name$"),
+        ("shape,channel\n,jawOpen\n", "line 2, column 'shape' is empty"),
+        ("shape,channel\na,jawOpen\na,jawLeft\n", "line 3, shape 'a' stands in the table twice"),
+        ("shape,channel\na,jawOpen\nb,JawOpen\n", "line 3, channel jawOpen stands in the table twice"),
+        ("shape,channel\na\n\n,\n", "line 4, column 'shape' is empty"),
+    ):
+        path.write_text(content)
+        with pytest.raises(RigError, match=f"names.csv: .*{message}"):
+            read_shape_names(path)
+    path.write_bytes(b"shape,channel\n\xff,jawOpen\n")
+    with pytest.raises(RigError, match=r"names\.csv: cannot be read"):
+        read_shape_names(path)
+    with pytest.raises(RigError, match=r"none\.csv: cannot be read"):
+        read_shape_names(tmp_path / "none.csv")
+
+
+def test_a_saved_rig_is_read_back_exactly(tmp_path):
+    for rig in (builtin_rig(), load_rig(save_npz(tmp_path / "small.npz"))):
+        save_rig(rig, tmp_path / "saved.npz", overwrite=True)
+        reading = read_rig(tmp_path / "saved.npz")
+        assert (reading.units, reading.units_from) == ("m", "as the file says")
+        assert reading.rig.shape_names == rig.shape_names
+        for field in ("neutral", "triangles", "shape_deltas", "colors", "lip_vertices", "upper_face_vertices"):
+            np.testing.assert_array_equal(getattr(reading.rig, field), getattr(rig, field))
+    with pytest.raises(ArtefactError, match="already exists"):
+        save_rig(rig, tmp_path / "saved.npz")
+    with pytest.raises(RigError, match=r"saved.glb: rigs are written as .npz"):
+        save_rig(rig, tmp_path / "saved.glb")
+
+
+AXES = {"Blender": ([1, 0, 0], [0, 0, 1], [0, -1, 0]), "from behind": ([-1, 0, 0], [0, 1, 0], [0, 0, -1]),
+        "lying": ([0, 1, 0], [1, 0, 0], [0, 0, -1]), "ours": ([1, 0, 0], [0, 1, 0], [0, 0, 1])}  # fmt: skip
+"""Where left, up and forward point in a file."""
+
+
+@pytest.mark.parametrize("axes", AXES)
+def test_a_head_is_turned_to_stand_as_rigs_do_here(tmp_path, axes, caplog):
+    rig, turn = builtin_rig(), np.array(AXES[axes], dtype=np.float32)
+    names = np.array(rig.shape_names)
+    path = save_npz(
+        *(tmp_path / "head.npz",), neutral=rig.neutral @ turn, triangles=rig.triangles, names=names,
+        deltas=rig.shape_deltas @ turn,
+    )  # fmt: skip
+    reading = read_rig(path)
+    np.testing.assert_array_equal(reading.rig.neutral, rig.neutral)
+    np.testing.assert_array_equal(reading.rig.shape_deltas, rig.shape_deltas)
+    np.testing.assert_array_equal(read_rig(path, up="y").rig.neutral, rig.neutral @ turn)
+    is_ours = axes == "ours"
+    assert (reading.turned_from is None) == is_ours
+    assert load_rig(path).neutral[0].tolist() == (rig.neutral @ turn)[0].tolist()
+    assert ("turn it with 'diffusiontalker rig import'" in caplog.text) != is_ours
+    if axes == "Blender":
+        assert reading.found.text() == "Z up, facing -Y"
+        np.testing.assert_array_equal(read_rig(path, up="z").rig.neutral, rig.neutral)
+    with pytest.raises(RigError, match="unknown up 'x', expected auto, y, z"):
+        read_rig(path, up="x")
+
+
+def test_a_head_whose_shapes_do_not_tell_is_left_as_it_is(tmp_path):
+    reading = read_rig(save_npz(tmp_path / "head.npz"))
+    assert reading.found is None
+    np.testing.assert_allclose(reading.rig.neutral, NEUTRAL, atol=1e-7)
+
+
 def test_interleaved_and_normalised_accessors_are_understood(tmp_path):
     positions = np.round(NEUTRAL / 0.15 * 32767).astype(np.int16)
     interleaved = np.zeros((4, 8), dtype=np.int16)
@@ -222,6 +409,7 @@ def test_a_real_head_loads_with_sensible_regions():
     assert rig.missing_shapes == ("tongueOut",)
     height = np.ptp(rig.neutral[:, 1])
     assert 0.2 < height < 0.35
+    assert read_rig(REAL_RIG).found.is_ours
     lips, upper = rig.neutral[rig.lip_vertices], rig.neutral[rig.upper_face_vertices]
     assert 400 < len(lips) < 1500
     assert 0.04 < np.ptp(lips[:, 0]) < 0.08
@@ -229,3 +417,15 @@ def test_a_real_head_loads_with_sensible_regions():
     assert 1000 < len(upper) < 4000
     assert np.median(upper[:, 1]) > lips[:, 1].max()
     assert not np.isin(rig.lip_vertices, rig.upper_face_vertices).any()
+
+
+@pytest.mark.skipif(not REAL_RIG.exists(), reason=f"the real head is not at {REAL_RIG}")
+def test_a_real_head_survives_a_glb_that_we_wrote(tmp_path):
+    rig = load_rig(REAL_RIG)
+    write_motion(MotionClip(coefficients=np.zeros((2, 52)), fps=25.0), tmp_path / "head.glb", rig=rig)
+    read = load_rig(tmp_path / "head.glb")
+    assert read.shape_names == rig.shape_names
+    np.testing.assert_array_equal(read.triangles, rig.triangles)
+    np.testing.assert_allclose(read.neutral, rig.neutral, atol=1e-7)
+    np.testing.assert_allclose(read.shape_deltas, rig.shape_deltas, atol=2e-5)
+    assert len(np.setxor1d(read.lip_vertices, rig.lip_vertices)) <= 2

@@ -10,6 +10,7 @@ from diffusiontalker.evaluation.plots.embeddings import EmbeddingPanel, draw_emb
 from diffusiontalker.evaluation.plots.faces import draw_face, draw_face_strip, render_face_strip
 from diffusiontalker.evaluation.plots.load import LoadSeries, draw_load
 from diffusiontalker.evaluation.plots.pareto import ParetoPoint, draw_pareto
+from diffusiontalker.evaluation.plots.rigs import draw_rig, render_rig
 from diffusiontalker.evaluation.plots.style import render
 from diffusiontalker.evaluation.plots.training import draw_training
 
@@ -29,8 +30,10 @@ __all__ = [
     "draw_face_strip",
     "draw_load",
     "draw_pareto",
+    "draw_rig",
     "draw_training",
     "draw_variants",
     "render",
     "render_face_strip",
+    "render_rig",
 ]

@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 
 from diffusiontalker.face import MotionClip, Rig, vertex_normals
 
-_SKIN = (0.82, 0.69, 0.61)
+SKIN_RGB = (0.82, 0.69, 0.61)
+"""Colour of vertices that have none."""
 _LIGHTS = (((-0.45, 0.55, 0.75), 0.52), ((0.75, 0.15, 0.60), 0.26), ((0.0, -0.6, 0.8), 0.10))
 _AMBIENT = 0.28
 _CAMERA_DISTANCE = 4.0
@@ -50,7 +51,7 @@ def draw_face(
     image = render_face(
         vertices, triangles, colors=colors, bounds=bounds, yaw_deg=yaw_deg, pitch_deg=pitch_deg, pixels=pixels
     )
-    _show(ax, image)
+    show_picture(ax, image)
 
 
 def render_face_strip(
@@ -95,7 +96,7 @@ def draw_face_strip(
         ax.set_title(f"{time_s:.2f} s", fontsize=8)
     for row_axes, (label, images) in zip(axes, strips.items(), strict=True):
         for ax, image in zip(row_axes, images, strict=True):
-            _show(ax, image)
+            show_picture(ax, image)
         row_axes[0].text(-0.04, 0.5, label, rotation=90, va="center", ha="right", transform=row_axes[0].transAxes,
                          fontsize=9)  # fmt: skip
     if title:
@@ -135,7 +136,8 @@ def render_face(
     return np.clip(averaged, 0.0, 1.0)
 
 
-def _show(ax: Axes, image: np.ndarray) -> None:
+def show_picture(ax: Axes, image: Float[np.ndarray, "rows columns 4"]) -> None:
+    """Fills `ax` with a rendered picture; it loses its frame and ticks."""
     ax.imshow(image, interpolation="antialiased")
     ax.set_axis_off()
 
@@ -163,7 +165,7 @@ def _lambert(normals: np.ndarray, colors: np.ndarray | None) -> np.ndarray:
     for direction, strength in _LIGHTS:
         unit = np.asarray(direction) / np.linalg.norm(direction)
         light += strength * np.clip(facing @ unit, 0.0, None)
-    return np.clip((np.asarray(_SKIN) if colors is None else colors) * light[:, None] * 1.12, 0.0, 1.0)
+    return np.clip((np.asarray(SKIN_RGB) if colors is None else colors) * light[:, None] * 1.12, 0.0, 1.0)
 
 
 def _rasterize(screen: np.ndarray, shaded: np.ndarray, triangles: np.ndarray, *, rows: int, columns: int) -> np.ndarray:
