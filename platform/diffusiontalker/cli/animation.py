@@ -6,29 +6,29 @@ from pathlib import Path
 
 from tyro.conf import Positional
 
+from diffusiontalker.cli.motion_output import MotionOutput, check_rate
 from diffusiontalker.cli.verb import (
     OptionalInteger,
     OptionalNumber,
     OptionalText,
-    UsageError,
     Verb,
     progress,
     say,
     working,
 )
-from diffusiontalker.config import require_new
 
 DEFAULT_VOICES = "voices"
-MAX_FPS = 240.0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Animate(Verb):
     """Animates speech: a sound file in, a face animation out.
 
-    The suffix of --out chooses the format:
+    The end of --out chooses the format:
         .csv .json .ndjson .npz .parquet .arrow    ARKit coefficients by name, one row per frame
-        .glb                                       an animated head that 3D programs and browsers open
+        .livelink.csv                              a recording of Live Link Face, as Unreal Engine takes it
+        .beat.json .a2f.json                       JSON of the BEAT corpus, of NVIDIA Audio2Face
+        .glb .usda .usdc                           an animated head (USD needs the extra diffusiontalker[usd])
 
     Examples:
         diffusiontalker animate speech.wav --bundle runs/demo/bundle --out speech.csv
@@ -41,7 +41,11 @@ class Animate(Verb):
     bundle: str
     """Trained talker: a folder or URL."""
     out: Path
-    """The file to write; its suffix is the format."""
+    """The file to write; its end is the format."""
+    format: OptionalText = None
+    """Format of --out, if its name does not say it."""
+    with_audio: bool = False
+    """Write the sound, too: beside --out as 16 kHz .wav, and named inside formats that can name it."""
     voice: OptionalText = None
     """Whose way of moving: the name or id of an enrolled voice, a voice file, or a speaker the talker was trained on.
     By default it is heard from the audio itself."""
@@ -60,7 +64,8 @@ class Animate(Verb):
     fps: OptionalNumber = None
     """Frame rate of the file; the talker's own by default."""
     rig: OptionalText = None
-    """Head for .glb: path or URL of an .npz, a folder of OBJ files or a GLB with ARKit shapes; by default built in."""
+    """Head for .glb, .usda and .usdc: path or URL of an .npz, a folder of OBJ files or a GLB with ARKit shapes; by
+    default built in."""
     device: str = "cpu"
     """Where to compute: cpu, cuda, cuda:1 ..."""
     overwrite: bool = False
@@ -68,19 +73,20 @@ class Animate(Verb):
 
     def run(self) -> None:
         """Reads, animates, writes."""
-        if not self.overwrite:
-            require_new(self.out, remedy="choose another --out or add --overwrite")
+        output = MotionOutput(
+            path=self.out,
+            motion_format=self.format,
+            audio=self.audio,
+            with_audio=self.with_audio,
+            overwrite=self.overwrite,
+        )
+        output.check()
+        check_rate(self.fps, "--fps")
         from diffusiontalker.audio.timebase import SAMPLE_RATE_HZ
         from diffusiontalker.audio.waveform import read_waveform
-        from diffusiontalker.face import MOTION_SUFFIXES, load_rig, write_motion
+        from diffusiontalker.face import load_rig
         from diffusiontalker.inference import animate, find_voice, load_bundle
 
-        if self.out.suffix.lower() not in MOTION_SUFFIXES:
-            raise UsageError(
-                f"--out {self.out}: unknown format '{self.out.suffix}'; end it with one of {', '.join(MOTION_SUFFIXES)}"
-            )
-        if self.fps is not None and not 1 <= self.fps <= MAX_FPS:
-            raise UsageError(f"--fps {self.fps:g}: expected 1 to {MAX_FPS:g}, such as 25, 30 or 60")
         waveform = read_waveform(self.audio)
         bundle = load_bundle(self.bundle, device=self.device)
         rig = load_rig(self.rig) if self.rig else None
@@ -99,7 +105,7 @@ class Animate(Verb):
             )
         seconds, audio_s = time.perf_counter() - begin, len(waveform) / SAMPLE_RATE_HZ
         clip = clip if self.fps is None else clip.resampled(self.fps)
-        write_motion(clip, self.out, rig=rig, audio_path=self.audio, overwrite=self.overwrite)
+        output.write(clip, rig=rig, waveform=waveform)
         say(
             f"wrote {self.out}: {clip.duration_s:.2f} s, {clip.num_frames} frames at {clip.fps:g} fps, "
             f"{len(clip.channel_names)} channels; animated {audio_s:.2f} s of speech in {seconds:.2f} s "

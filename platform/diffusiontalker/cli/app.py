@@ -20,8 +20,10 @@ from diffusiontalker.cli.bench_features import BenchFeatures
 from diffusiontalker.cli.bench_submission import BenchSubmission
 from diffusiontalker.cli.bench_training import BenchTraining
 from diffusiontalker.cli.benchmarks import BenchSearch, BenchServe
+from diffusiontalker.cli.convert import Convert
 from diffusiontalker.cli.corpora import ImportCorpus, InspectCorpus, LabelCorpus, SynthesizeCorpus
 from diffusiontalker.cli.endpoint import NewKey, Serve
+from diffusiontalker.cli.play import Play
 from diffusiontalker.cli.reports import Evaluate
 from diffusiontalker.cli.rigs import ImportRig, InspectRig, PreviewRig
 from diffusiontalker.cli.verb import UsageError, Verb
@@ -42,6 +44,8 @@ class Group:
 
 VERBS: dict[str, type[Verb] | Group] = {
     "animate": Animate,
+    "convert": Convert,
+    "play": Play,
     "enroll": Enroll,
     "voices": Group(summary="Stored voices.", verbs={"list": ListVoices}),
     "corpus": Group(

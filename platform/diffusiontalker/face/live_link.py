@@ -1,4 +1,4 @@
-"""Live Link Face, Epic's app: the channels of its recordings and packets, in their orders, and its timecode.
+"""Live Link Face, Epic's app: the channels of its recordings and packets, its timecode and packets.
 
 Source: header of the app's recordings; `EARFaceBlendShape` of Unreal Engine for packets. The two orders differ (jaw and
 mouth, left and right), which is why recordings must be read by name.
@@ -6,6 +6,9 @@ mouth, left and right), which is why recordings must be read by name.
 
 import bisect
 import itertools
+import struct
+from collections.abc import Mapping
+from fractions import Fraction
 
 _SIDES = ("Left", "Right")
 _EYE_PARTS = ("Blink", "LookDown", "LookIn", "LookOut", "LookUp", "Squint", "Wide")
@@ -35,6 +38,8 @@ ROTATIONS: tuple[str, ...] = tuple(
 )
 """What follows the channels in both."""
 
+_PACKET_VERSION = 6
+
 NUM_VALUES = len(PACKET_CHANNELS) + len(ROTATIONS)
 """61: channels and rotations."""
 
@@ -62,3 +67,31 @@ def timecode(frame: int, *, fps: float) -> str:
     minutes, second = divmod(seconds, 60)
     hours, minute = divmod(minutes, 60)
     return f"{hours % 24:02}:{minute:02}:{second:02}:{thousandths // 1000:02}.{thousandths % 1000:03}"
+
+
+def packet(
+    weights: Mapping[str, float], *, frame: int, fps: float, subject: str, device_id: str = "diffusiontalker"
+) -> bytes:
+    """One frame as the app sends it over UDP.
+
+    Args:
+        weights: by ARKit name; those that are missing, and the rotations, are 0.
+        frame: number since midnight.
+        fps: frames per second.
+        subject: what Unreal Engine lists; ASCII.
+        device_id: names the sender; ASCII. The app sends a UUID of 36 characters.
+    """
+    rate = Fraction(fps).limit_denominator(1001)
+    values = [weights.get(name, 0.0) for name in PACKET_CHANNELS] + [0.0] * len(ROTATIONS)
+    return (
+        struct.pack("!B", _PACKET_VERSION)
+        + _text(device_id)
+        + _text(subject)
+        + struct.pack("!ifii", frame, 0.0, rate.numerator, rate.denominator)
+        + struct.pack(f"!B{NUM_VALUES}f", NUM_VALUES, *values)
+    )
+
+
+def _text(text: str) -> bytes:
+    encoded = text.encode("ascii")
+    return struct.pack("!i", len(encoded)) + encoded

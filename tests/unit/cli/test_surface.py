@@ -17,8 +17,10 @@ from diffusiontalker.data import ImportConfig, SyntheticCorpusConfig
 from diffusiontalker.evaluation import EvaluationConfig
 
 SURFACE = {
-    "animate": "AUDIO bundle device emotion emotion_intensity fps num_steps out overwrite rig seed temperature voice "
-    "voices",
+    "animate": "AUDIO bundle device emotion emotion_intensity format fps num_steps out overwrite rig seed temperature "
+    "voice voices with_audio",
+    "convert": "OUT SOURCE audio format fps from_format input_fps max_gap_s overwrite rig",
+    "play": "SOURCE fps from_format input_fps loop subject udp",
     "enroll": "REFERENCES bundle device name voices",
     "voices list": "voices",
     "corpus import": "SOURCE max_drift_s max_rejected_fraction motion_fps out range_tolerance strict",
@@ -95,7 +97,7 @@ def test_the_version_is_the_package_version(command: Callable) -> None:
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        ([], "a verb is missing (allowed: animate, enroll, voices, corpus, rig, evaluate, serve, keys, bench)"),
+        ([], "a verb is missing (allowed: animate, convert, play, enroll, voices, corpus, rig, evaluate, serve, keys, bench)"),
         (["anmate"], "'anmate' is no verb; perhaps you meant 'animate'"),
         (["corpus"], "diffusiontalker corpus: a verb is missing (allowed: import, synthesize, label, inspect)"),
         (["corpus", "imprt"], "perhaps you meant 'import'"),
