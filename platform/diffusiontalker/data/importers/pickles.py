@@ -21,7 +21,7 @@ _ALLOWED = frozenset(
         ("_codecs", "encode"),
     }
 )  # fmt: skip
-_PLAIN_BUILTINS = frozenset({"bytearray", "complex", "frozenset", "set", "slice", "range"})
+_PLAIN_BUILTINS = frozenset({"bytearray", "bytes", "complex", "frozenset", "set"})
 _BUILTIN_MODULES = ("builtins", "__builtin__")
 
 

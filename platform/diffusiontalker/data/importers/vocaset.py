@@ -53,8 +53,8 @@ class VocasetClip(ClipSource):
     """Name of the sentence."""
     rows: tuple[int, ...]
     """Row of `data_verts.npy` for each frame."""
-    vertex_names: tuple[str, ...]
-    """Channels."""
+    num_vertices: int
+    """Vertices of a head."""
 
     def read(self) -> RecordedClip:
         """Sound and displacements. The sound of all sentences is one file: a process reads it once and keeps it."""
@@ -63,7 +63,9 @@ class VocasetClip(ClipSource):
         displacements = vertices.astype(np.float64) - np.asarray(template, dtype=np.float64)
         self._check(displacements)
         motion = MotionClip(
-            coefficients=displacements.reshape(len(self.rows), -1), fps=FPS, channel_names=self.vertex_names
+            coefficients=displacements.reshape(len(self.rows), -1),
+            fps=FPS,
+            channel_names=vertex_channel_names(self.num_vertices),
         )
         return RecordedClip(waveform=self._waveform(), motion=motion)
 
@@ -132,7 +134,7 @@ def list_vocaset(folder: Path) -> ClipList:
                 UnusableClip(**labels, source=source, reason=problem)
                 if problem
                 else VocasetClip(
-                    **labels, source=source, folder=folder, sequence=sequence, rows=rows, vertex_names=names
+                    **labels, source=source, folder=folder, sequence=sequence, rows=rows, num_vertices=num_vertices
                 )
             )
     if not clips:
@@ -191,16 +193,18 @@ def _rows(frames: Any, *, num_rows: int) -> tuple[tuple[int, ...], str]:
     """The rows of a sentence in order of its frames, and what is wrong with them."""
     if not isinstance(frames, Mapping) or not frames:
         return (), f"holds a {type(frames).__name__} without frames, expected a dictionary frame -> row"
+    if not all(isinstance(number, int | np.integer) for number in frames):
+        return (), "has a frame whose number is no whole number; copy the corpus again"
     numbers = sorted(frames)
     jump = next((number for before, number in itertools.pairwise(numbers) if number != before + 1), None)
     if jump is not None:
         return (), f"frame {jump} does not follow the one before it; a frame is missing, drop the sentence"
-    rows = tuple(int(frames[number]) for number in numbers)
-    wrong = next((number for number, row in zip(numbers, rows, strict=True) if not 0 <= row < num_rows), None)
+    whole = range(num_rows)
+    wrong = next((number for number in numbers if frames[number] not in whole), None)
     if wrong is not None:
         has = f"{VERTICES_NAME}, which has {num_rows}"
         return (), f"frame {wrong} is row {frames[wrong]} of {has}; copy the corpus again"
-    return rows, ""
+    return tuple(int(frames[number]) for number in numbers), ""
 
 
 def _template_problem(template: Any, subject: str, *, num_vertices: int) -> str:
