@@ -14,7 +14,8 @@ from diffusiontalker.config import ArtefactError, ConfigError
 from diffusiontalker.face import read_motion
 from diffusiontalker.inference import Bundle, animate, enroll, save_bundle
 from diffusiontalker.inference.voice_store import VoiceStore
-from diffusiontalker.orchestration import AnimateJobConfig, BulkError, run_animate_job
+from diffusiontalker.orchestration import AnimateJobConfig, run_animate_job
+from diffusiontalker.orchestration.actor_pool import BulkError
 from diffusiontalker.orchestration.animate_plan import BulkConfig
 from diffusiontalker.storage import files_below, open_filesystem
 from diffusiontalker.training import train

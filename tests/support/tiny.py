@@ -72,6 +72,28 @@ def tiny_training(**changes) -> TrainingConfig:
     return from_plain(TrainingConfig, TINY_TRAINING | changes)
 
 
+def tiny_hubert(folder: Path) -> Path:
+    """Checkpoint of a pretrained speech encoder, as small as one can be, in a folder."""
+    import transformers
+
+    config = transformers.HubertConfig(
+        hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16, conv_dim=[8] * 7,
+        num_conv_pos_embeddings=4, num_conv_pos_embedding_groups=2,
+    )  # fmt: skip
+    transformers.AutoModel.from_config(config).save_pretrained(folder)
+    return folder
+
+
+def assert_same_weights(first: torch.nn.Module, second: torch.nn.Module, *, tolerance: float = 0.0) -> None:
+    """Bit by bit, unless a tolerance is given."""
+    expected, found = first.state_dict(), second.state_dict()
+    assert expected.keys() == found.keys()
+    for name, value in expected.items():
+        torch.testing.assert_close(
+            found[name], value, atol=tolerance, rtol=0, msg=lambda text, name=name: f"{name}: {text}"
+        )
+
+
 def train_on_two_ranks(config: dict, uri: str, folder) -> None:
     """Trains in two processes, which are forked from one that has imported what training needs, and nothing else."""
     multiprocessing.set_forkserver_preload(["diffusiontalker.training"])

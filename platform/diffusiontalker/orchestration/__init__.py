@@ -8,6 +8,7 @@ from diffusiontalker.orchestration.distill import ChainConfig, chain_stages, dis
 from diffusiontalker.orchestration.distill_job import run_distill_job
 from diffusiontalker.orchestration.distill_plan import DistillJobConfig
 from diffusiontalker.orchestration.evaluate_job import EvaluateJobConfig, run_evaluate_job
+from diffusiontalker.orchestration.features_job import FeaturesJobConfig, run_features_job
 from diffusiontalker.orchestration.hello import HelloConfig
 from diffusiontalker.orchestration.job import run_job
 from diffusiontalker.orchestration.main_job import MainJobConfig, run_main_job
@@ -22,6 +23,7 @@ __all__ = [
     "CorpusSourceConfig",
     "DistillJobConfig",
     "EvaluateJobConfig",
+    "FeaturesJobConfig",
     "HelloConfig",
     "MainJobConfig",
     "OrchestrationConfig",
@@ -35,6 +37,7 @@ __all__ = [
     "run_animate_job",
     "run_distill_job",
     "run_evaluate_job",
+    "run_features_job",
     "run_job",
     "run_main_job",
     "run_search_job",

@@ -27,11 +27,6 @@ def source_of(config: TrainingConfig, corpus: Corpus, *, split: str = "train") -
     return source
 
 
-def assert_same_weights(first, second):
-    for name, value in first.state_dict().items():
-        torch.testing.assert_close(second.state_dict()[name], value, atol=0, rtol=0)
-
-
 def test_a_small_corpus_is_held_in_memory(corpus):
     config = tiny.tiny_training()
     assert isinstance(window_source(config, corpus, build_talker(config, corpus), split="train"), WindowSource)
@@ -45,7 +40,7 @@ def test_training_that_is_resumed_within_an_epoch_equals_uninterrupted_training(
             shutil.copytree(checkpoint, tmp_path / f"{int(metrics['step'])}")
 
     whole = train(config, corpus, on_checkpoint=keep)
-    assert_same_weights(whole, train(config, corpus, resume_from=tmp_path / "4"))
+    tiny.assert_same_weights(whole, train(config, corpus, resume_from=tmp_path / "4"))
 
 
 def test_ranks_share_the_batch_that_one_would_see(corpus):
@@ -78,8 +73,8 @@ def test_pretrained_features_are_kept_block_by_block_and_change_nothing(corpus, 
     second = train(cached, corpus)
     assert kept[-1].stat().st_mtime_ns == before
     assert len(kept[0].read_bytes()) > 100
-    assert_same_weights(fresh, first)
-    assert_same_weights(fresh, second)
+    tiny.assert_same_weights(fresh, first)
+    tiny.assert_same_weights(fresh, second)
 
 
 @pytest.mark.parametrize(
