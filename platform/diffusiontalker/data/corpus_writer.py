@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import fs
@@ -27,6 +28,42 @@ from diffusiontalker.face.arkit import CHANNELS
 from diffusiontalker.storage import joined
 
 _SHARD_BYTES = 32 * 1024 * 1024
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class EncodedClip:
+    """A clip as a shard holds it: a row."""
+
+    clip_id: str
+    """As of `Clip`."""
+    audio: bytes
+    """FLAC."""
+    motion: np.ndarray
+    """(frames * channels,) float32."""
+    num_frames: int
+    """Frames of the motion."""
+    speaker: str
+    """As of `Clip`."""
+    emotion: str
+    """As of `Clip`."""
+    split: str
+    """As of `Clip`."""
+    num_samples: int
+    """Samples of the sound."""
+
+
+def encode_clip(clip: Clip) -> EncodedClip:
+    """What is slow about writing a clip, which any process may do; the clip must be `aligned` to its corpus."""
+    return EncodedClip(
+        clip_id=clip.clip_id,
+        audio=encode_flac(clip.waveform),
+        motion=clip.motion.coefficients.ravel(),
+        num_frames=clip.motion.num_frames,
+        speaker=clip.speaker,
+        emotion=clip.emotion,
+        split=clip.split,
+        num_samples=len(clip.waveform),
+    )
 
 
 class CorpusWriter:
@@ -55,6 +92,7 @@ class CorpusWriter:
         self._root = root
         self._schema = _schema(self.motion_fps, self.channel_names)
         self._pending: dict[str, list[dict[str, Any]]] = {split: [] for split in SPLITS}
+        self._pending_bytes = Counter[str]()
         self._shards: list[ShardInfo] = []
         self._digests: dict[str, str] = {}
         self._speakers: set[str] = set()
@@ -82,37 +120,41 @@ class CorpusWriter:
         Raises:
             CorpusError: for a repeated id or a clip of another rate, length or channel order.
         """
-        self._check(clip)
-        audio, motion = encode_flac(clip.waveform), clip.motion.coefficients.ravel()
-        facts: dict[str, Any] = {"speaker": clip.speaker, "emotion": clip.emotion, "split": clip.split}
-        facts["num_frames"] = clip.motion.num_frames
-        self._digests[clip.clip_id] = clip_digest(audio=audio, motion=motion.tobytes(), **facts)
+        motion = clip.motion
+        if (motion.fps, motion.channel_names, motion.num_frames) != (
+            self.motion_fps, self.channel_names, clip.num_frames,
+        ):  # fmt: skip
+            raise CorpusError(
+                f"clip '{clip.clip_id}': motion has {motion.num_frames} frames of {len(motion.channel_names)} channels "
+                f"at {motion.fps:g} fps, expected {clip.num_frames} frames of the {len(self.channel_names)} channels "
+                f"of this corpus at {self.motion_fps:g} fps; use Clip.aligned"
+            )
+        self.add_encoded(encode_clip(clip))
+
+    def add_encoded(self, clip: EncodedClip) -> None:
+        """Adds one clip that was aligned to this corpus and encoded before.
+
+        Raises:
+            CorpusError: for a repeated id.
+        """
+        if clip.clip_id in self._digests:
+            raise CorpusError(f"clip '{clip.clip_id}': this id was already written; give every clip its own")
+        row = {field.name: getattr(clip, field.name) for field in dataclasses.fields(clip)}
+        samples = row.pop("num_samples")
+        facts = {name: row[name] for name in ("speaker", "emotion", "split", "num_frames")}
+        self._digests[clip.clip_id] = clip_digest(audio=clip.audio, motion=clip.motion.tobytes(), **facts)
         self._speakers.add(clip.speaker)
         self._emotions.add(clip.emotion)
-        self._samples += len(clip.waveform)
-        pending = self._pending[clip.split]
-        pending.append({"clip_id": clip.clip_id, "audio": audio, "motion": motion, **facts})
-        if sum(len(row["audio"]) + row["motion"].nbytes for row in pending) >= _SHARD_BYTES:
+        self._samples += samples
+        self._pending[clip.split].append(row)
+        self._pending_bytes[clip.split] += len(clip.audio) + clip.motion.nbytes
+        if self._pending_bytes[clip.split] >= _SHARD_BYTES:
             self._flush(clip.split)
 
     def add_document(self, name: str, content: str | bytes) -> None:
         """Puts a file (a report, a licence, the heads of the speakers) beside the shards."""
         with new_file(self._filesystem, joined(self._root, name)) as stream:
             stream.write(content.encode() if isinstance(content, str) else content)
-
-    def _check(self, clip: Clip) -> None:
-        where = f"clip '{clip.clip_id}'"
-        if clip.clip_id in self._digests:
-            raise CorpusError(f"{where}: this id was already written; give every clip its own")
-        motion = clip.motion
-        if (motion.fps, motion.channel_names, motion.num_frames) != (
-            self.motion_fps, self.channel_names, clip.num_frames,
-        ):  # fmt: skip
-            raise CorpusError(
-                f"{where}: motion has {motion.num_frames} frames of {len(motion.channel_names)} channels at "
-                f"{motion.fps:g} fps, expected {clip.num_frames} frames of the {len(self.channel_names)} channels of "
-                f"this corpus at {self.motion_fps:g} fps; use Clip.aligned"
-            )
 
     def _flush(self, split: str) -> None:
         rows = self._pending[split]
@@ -125,6 +167,7 @@ class CorpusWriter:
             pq.write_table(table, stream, compression="zstd", row_group_size=BLOCK_CLIPS)
         self._shards.append(shard)
         rows.clear()
+        self._pending_bytes[split] = 0
 
     def _finish(self, *, uri: str) -> CorpusInfo:
         if not self._digests:
