@@ -109,7 +109,8 @@ class Convert(Verb):
 
         if self.format not in MOTION_FORMATS:
             raise UsageError(
-                f"--format {self.format}: {self.source} is a folder, so say what to write: {', '.join(MOTION_FORMATS)}"
+                f"--format {self.format or 'is missing'}: {self.source} is a folder, so say what to write: "
+                f"{', '.join(MOTION_FORMATS)}"
             )
         if self.audio:
             raise UsageError(f"--audio {self.audio}: {self.source} is a folder; a sound belongs to a single file")

@@ -18,8 +18,8 @@ def read_npz(source: MotionSource) -> MotionTable:
     """Arrays `coefficients` (frames, channels), `names` and `fps`."""
     place = source.place
     try:
-        with np.load(io.BytesIO(source.content), allow_pickle=False) as archive:
-            content = {key: archive[key] for key in archive.files} if isinstance(archive, np.lib.npyio.NpzFile) else {}
+        archive = np.load(io.BytesIO(source.content), allow_pickle=False)
+        content = {key: archive[key] for key in archive.files} if isinstance(archive, np.lib.npyio.NpzFile) else {}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise MotionError(f"{place}: cannot be read as NPZ without pickle: {error}") from None
     missing = [key for key in ("coefficients", "names") if key not in content]
