@@ -6,7 +6,6 @@ from typing import Any
 
 from diffusiontalker.face.motion import MotionError
 
-
 _INSTALL = "USD files need OpenUSD; install it with: pip install 'diffusiontalker[usd]'"
 
 

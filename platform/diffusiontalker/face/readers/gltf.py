@@ -52,7 +52,7 @@ def _read(source: MotionSource) -> MotionTable:
             times_s = keys_s
             for name, column in zip(names, weights.T, strict=True):
                 other = columns.setdefault(canonical_name(name) or name, column)
-                if not np.allclose(other, column, atol=1e-6):
+                if not np.allclose(other, column, atol=1e-6, equal_nan=True):
                     raise MotionError(f"{source.place}: two meshes animate '{name}' differently; keep one of them")
         if channels:
             extras = animation.get("extras") or {}
@@ -128,7 +128,7 @@ class _Document:
         if view.get("buffer", 0) != 0 or "uri" in self.part("buffers")[0]:
             raise MotionError(f"{self._place}: keeps data outside the file; export as one self-contained .glb")
         start, count = view.get("byteOffset", 0) + accessor.get("byteOffset", 0), accessor["count"]
-        if start + count * dtype.itemsize > len(self._binary):
+        if count < 0 or start < 0 or start + count * dtype.itemsize > len(self._binary):
             raise MotionError(f"{self._place}: cannot be read as GLB: it is cut off, export it again")
         values = np.frombuffer(self._binary, dtype, count, start).astype(np.float64)
         return np.maximum(values / np.iinfo(dtype).max, -1.0) if accessor.get("normalized") else values
