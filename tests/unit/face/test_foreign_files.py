@@ -7,8 +7,20 @@ import pickle
 import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from diffusiontalker.face import CHANNELS, MotionClip, MotionError, decode_motion, encode_motion, read_motion
+from diffusiontalker.face import (
+    CHANNELS,
+    FORMATS,
+    MOTION_FORMATS,
+    MotionClip,
+    MotionError,
+    Rig,
+    decode_motion,
+    encode_motion,
+    read_motion,
+)
 
 
 def make_clip(num_frames=6, fps=25.0, names=CHANNELS):
@@ -236,3 +248,30 @@ def test_arrow_streams_and_files_are_read_and_damaged_ones_refused():
         writer.write_table(texts)
     with pytest.raises(MotionError, match="column 'jawOpen' holds object, expected numbers"):
         decode_motion(sink.getvalue().to_pybytes(), "arrow")
+
+
+SMALL_RIG = Rig(
+    name="small",
+    neutral=np.random.default_rng(0).random((9, 3)),
+    triangles=np.array([[0, 1, 2]]),
+    shape_names=("jawOpen", "mouthClose"),
+    shape_deltas=np.random.default_rng(1).random((2, 9, 3)),
+)
+
+
+@pytest.mark.parametrize("motion_format", [name for name in (*MOTION_FORMATS, "npy") if not FORMATS[name].needs_usd])
+@settings(max_examples=100, deadline=None)
+@given(data=st.data())
+def test_whatever_happens_to_a_file_it_is_read_or_refused(motion_format, data):
+    clip = make_clip(num_frames=7, names=("jawOpen", "mouthClose", "tongueOut"))
+    whole = npy(clip.with_channels().coefficients) if motion_format == "npy" else None
+    content = bytearray(whole or encode_motion(clip, motion_format, rig=SMALL_RIG))
+    for _ in range(data.draw(st.integers(1, 3))):
+        start = data.draw(st.integers(0, len(content) - 1))
+        content[start : start + data.draw(st.integers(0, 20))] = data.draw(st.binary(max_size=20))
+    content = content[: data.draw(st.integers(1, len(content)) | st.just(len(content)))] or b"x"
+    try:
+        clip = decode_motion(bytes(content), motion_format, fps=25, report=lambda note: None)
+    except MotionError:
+        return
+    assert clip.num_frames > 0

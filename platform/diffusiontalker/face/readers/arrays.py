@@ -1,7 +1,9 @@
-"""Arrays and columns: NPZ, NPY, Parquet, Arrow. None of them is unpickled."""
+"""Arrays and columns: NPZ, NPY, Parquet, Arrow. None of them is unpickled.
+
+The libraries raise errors of many kinds on damaged bytes; all mean that the file cannot be read.
+"""
 
 import io
-import zipfile
 from collections.abc import Callable
 
 import numpy as np
@@ -20,7 +22,7 @@ def read_npz(source: MotionSource) -> MotionTable:
     try:
         archive = np.load(io.BytesIO(source.content), allow_pickle=False)
         content = {key: archive[key] for key in archive.files} if isinstance(archive, np.lib.npyio.NpzFile) else {}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except Exception as error:
         raise MotionError(f"{place}: cannot be read as NPZ without pickle: {error}") from None
     missing = [key for key in ("coefficients", "names") if key not in content]
     if missing:
@@ -40,7 +42,7 @@ def read_npy(source: MotionSource) -> MotionTable:
     place = source.place
     try:
         array = np.load(io.BytesIO(source.content), allow_pickle=False)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except Exception as error:
         raise MotionError(f"{place}: cannot be read as NPY without pickle: {error}") from None
     shape = getattr(array, "shape", None)
     if shape is None or len(shape) != 2 or shape[1] != len(CHANNELS) or not shape[0]:
@@ -72,19 +74,17 @@ def _columns(source: MotionSource, kind: str, read: Callable[[], pa.Table]) -> M
     place = source.place
     try:
         table = read()
-    except (OSError, pa.ArrowException) as error:
+        column_names, metadata = table.column_names, table.schema.metadata or {}
+    except Exception as error:
         raise MotionError(f"{place}: cannot be read as {kind}: {error}") from None
-    metadata = table.schema.metadata or {}
     fps = checked_rate(metadata[b"fps"].decode(errors="replace") if b"fps" in metadata else None, place)
     if not table.num_rows:
         raise MotionError(f"{place}: holds no frames")
-    wanted = [index for index, name in enumerate(table.column_names)
-              if canonical_name(name) or name.lower() in TIME_NAMES]  # fmt: skip
-    columns = [_floats(table.column(index).to_numpy(), f"column '{table.column_names[index]}'", place)
-               for index in wanted]  # fmt: skip
+    wanted = [index for index, name in enumerate(column_names) if canonical_name(name) or name.lower() in TIME_NAMES]
+    columns = [_floats(table.column(index).to_numpy(), f"column '{column_names[index]}'", place) for index in wanted]
     values = np.stack(columns, axis=1) if columns else np.zeros((table.num_rows, 0))
-    names, values, times_s = split_time([table.column_names[index] for index in wanted], values, place)
-    return MotionTable(names=names or table.column_names, values=values, fps=fps, times_s=times_s, row_word="row")
+    names, values, times_s = split_time([column_names[index] for index in wanted], values, place)
+    return MotionTable(names=names or column_names, values=values, fps=fps, times_s=times_s, row_word="row")
 
 
 def _floats(array: np.ndarray, what: str, place: str) -> np.ndarray:

@@ -1,4 +1,8 @@
-"""USD files: the blend shape weights of their one `SkelAnimation`. Needs the optional extra `usd`."""
+"""USD files: the blend shape weights of their one `SkelAnimation`. Needs the optional extra `usd`.
+
+OpenUSD trusts binary files: a `.usdc` with damage in the middle may end the process, so read only those of people you
+trust. Text files and cut-off ones are safe.
+"""
 
 import tempfile
 from pathlib import Path
@@ -18,27 +22,32 @@ def read_usd(source: MotionSource) -> MotionTable:
     Raises:
         MotionError: when usd-core is not installed, the file is broken, or holds no or several such animations.
     """
-    usd, skel, tf = usd_module("Usd"), usd_module("UsdSkel"), usd_module("Tf")
+    tf = usd_module("Tf")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"motion{source.suffix}"
         path.write_bytes(source.content)
         try:
-            stage = usd.Stage.Open(str(path), usd.Stage.LoadNone)
-        except tf.ErrorException as error:
+            return _read(path, source.place)
+        except (tf.ErrorException, UnicodeDecodeError) as error:
             reason = str(error).strip().splitlines()[-1].strip()
             raise MotionError(f"{source.place}: cannot be read as USD: {reason}") from None
-        animations = [
-            skel.Animation(prim)
-            for prim in stage.Traverse()
-            if prim.IsA(skel.Animation) and skel.Animation(prim).GetBlendShapesAttr().Get()
-        ]
-        if len(animations) != 1:
-            found = ", ".join(str(animation.GetPath()) for animation in animations) or "none"
-            raise MotionError(
-                f"{source.place}: expected one SkelAnimation with blend shapes, found {found}; export the head with "
-                "its blend shape animation, one clip per file"
-            )
-        return _table(stage, animations[0], source.place)
+
+
+def _read(path: Path, place: str) -> MotionTable:
+    usd, skel = usd_module("Usd"), usd_module("UsdSkel")
+    stage = usd.Stage.Open(str(path), usd.Stage.LoadNone)
+    animations = [
+        skel.Animation(prim)
+        for prim in stage.Traverse()
+        if prim.IsA(skel.Animation) and skel.Animation(prim).GetBlendShapesAttr().Get()
+    ]
+    if len(animations) != 1:
+        found = ", ".join(str(animation.GetPath()) for animation in animations) or "none"
+        raise MotionError(
+            f"{place}: expected one SkelAnimation with blend shapes, found {found}; export the head with its blend "
+            "shape animation, one clip per file"
+        )
+    return _table(stage, animations[0], place)
 
 
 def _table(stage: Any, animation: Any, place: str) -> MotionTable:
