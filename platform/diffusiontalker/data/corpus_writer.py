@@ -51,6 +51,11 @@ class EncodedClip:
     num_samples: int
     """Samples of the sound."""
 
+    @property
+    def seconds(self) -> float:
+        """Duration of the sound."""
+        return self.num_samples / timebase.SAMPLE_RATE_HZ
+
 
 def encode_clip(clip: Clip) -> EncodedClip:
     """What is slow about writing a clip, which any process may do; the clip must be `aligned` to its corpus."""

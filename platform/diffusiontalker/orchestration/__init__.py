@@ -1,4 +1,4 @@
-"""The only room that knows Ray: training on Ray Train, bulk animation on Ray Data, the jobs from corpus to report."""
+"""The only room that knows Ray: training on Ray Train, bulk work on Ray Data, the jobs from recordings to report."""
 
 from diffusiontalker.orchestration.animate_job import run_animate_job
 from diffusiontalker.orchestration.animate_plan import AnimateJobConfig
@@ -10,6 +10,7 @@ from diffusiontalker.orchestration.distill_plan import DistillJobConfig
 from diffusiontalker.orchestration.evaluate_job import EvaluateJobConfig, run_evaluate_job
 from diffusiontalker.orchestration.features_job import FeaturesJobConfig, run_features_job
 from diffusiontalker.orchestration.hello import HelloConfig
+from diffusiontalker.orchestration.import_job import ImportJobConfig, run_import_job
 from diffusiontalker.orchestration.job import run_job
 from diffusiontalker.orchestration.main_job import MainJobConfig, run_main_job
 from diffusiontalker.orchestration.run_folder import RunFolder
@@ -25,6 +26,7 @@ __all__ = [
     "EvaluateJobConfig",
     "FeaturesJobConfig",
     "HelloConfig",
+    "ImportJobConfig",
     "MainJobConfig",
     "OrchestrationConfig",
     "RunFolder",
@@ -38,6 +40,7 @@ __all__ = [
     "run_distill_job",
     "run_evaluate_job",
     "run_features_job",
+    "run_import_job",
     "run_job",
     "run_main_job",
     "run_search_job",

@@ -44,9 +44,9 @@ class BulkProgress:
         if self._stream is not None:
             self._stream.close()
 
-    def done(self, *, seconds: float, weight: int) -> None:
-        """One more is done: seconds of sound, and its part of the work."""
-        self.num_done += 1
+    def done(self, *, seconds: float, weight: int, count: int = 1) -> None:
+        """One more, or several, are done: seconds of sound, and their part of the work."""
+        self.num_done += count
         self.audio_s += seconds
         self._count(weight)
 

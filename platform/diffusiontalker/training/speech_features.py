@@ -76,8 +76,9 @@ class FeatureStore:
             return None
 
 
-def encoder_digest(encoder: nn.Module, config: SpeechEncoderConfig) -> str:
+def encoder_digest(encoder: SpeechEncoder, config: SpeechEncoderConfig) -> str:
     """SHA-256 of an encoder's weights and of its configuration, wherever it was loaded from."""
+    assert isinstance(encoder, nn.Module)
     plain = to_plain(config) | {"checkpoint": None, "architecture": None, "format": _FORMAT}
     digest = hashlib.sha256(json.dumps(plain, sort_keys=True).encode())
     for name, tensor in sorted(encoder.state_dict().items()):
