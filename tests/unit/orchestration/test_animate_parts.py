@@ -51,6 +51,11 @@ def test_what_a_list_says_wins_over_what_is_said_for_all(place):
     assert plan.made_with["voices"] == {"anna": VoiceStore(place / "voices").ids()[0], "speaker0": "speaker0"}
 
 
+def test_formats_whose_names_end_in_two_parts_keep_both(place):
+    plan = make_plan(config(place, motion_format="livelink"))
+    assert set(plan.recordings) == {"a.livelink.csv", "x/b.livelink.csv"}
+
+
 @pytest.mark.parametrize(
     ("text", "error", "message"),
     [

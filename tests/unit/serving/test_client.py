@@ -80,12 +80,16 @@ def test_a_recording_is_animated_as_offline(client, tmp_path):
         client.animate(tmp_path / "nothing.wav")
 
 
-@pytest.mark.parametrize("suffix", ["csv", "JSON", "glb"])
+@pytest.mark.parametrize("suffix", ["csv", "JSON", "glb", "2.livelink.csv", "a2f.json"])
 def test_an_animation_is_downloaded_in_the_format_of_its_suffix(client, tmp_path, suffix):
     out = client.download(SOUND, tmp_path / f"out.{suffix}", seed=1)
     assert out.stat().st_size > 1000
     if suffix == "JSON":
         np.testing.assert_allclose(json.loads(out.read_bytes())["frames"], offline(seed=1), atol=TOLERANCE)
+    if suffix == "a2f.json":
+        np.testing.assert_allclose(json.loads(out.read_bytes())["weightMat"], offline(seed=1), atol=TOLERANCE)
+    if suffix.endswith("csv"):
+        assert out.read_bytes().startswith(b"Timecode," if "livelink" in suffix else b"time_s,")
 
 
 def test_voices_from_enrolment_to_deletion(client):

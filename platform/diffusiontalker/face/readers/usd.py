@@ -29,8 +29,15 @@ def read_usd(source: MotionSource) -> MotionTable:
         try:
             return _read(path, source.place)
         except (tf.ErrorException, UnicodeDecodeError) as error:
-            reason = str(error).strip().splitlines()[-1].strip()
-            raise MotionError(f"{source.place}: cannot be read as USD: {reason}") from None
+            raise MotionError(f"{source.place}: cannot be read as USD: {_reason(error)}") from None
+
+
+def _reason(error: Exception) -> str:
+    """The last line of what OpenUSD says, which may quote the damage itself."""
+    try:
+        return str(error).strip().splitlines()[-1].strip()
+    except UnicodeDecodeError:
+        return "it is damaged"
 
 
 def _read(path: Path, place: str) -> MotionTable:
