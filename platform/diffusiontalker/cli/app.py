@@ -26,6 +26,7 @@ from diffusiontalker.cli.endpoint import NewKey, Serve
 from diffusiontalker.cli.play import Play
 from diffusiontalker.cli.reports import Evaluate
 from diffusiontalker.cli.rigs import ImportRig, InspectRig, PreviewRig
+from diffusiontalker.cli.tracking import TrackVideos
 from diffusiontalker.cli.verb import UsageError, Verb
 
 PROGRAM = "diffusiontalker"
@@ -54,6 +55,7 @@ VERBS: dict[str, type[Verb] | Group] = {
             "import": ImportCorpus,
             "synthesize": SynthesizeCorpus,
             "label": LabelCorpus,
+            "track": TrackVideos,
             "inspect": InspectCorpus,
         },
     ),

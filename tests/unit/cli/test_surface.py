@@ -26,6 +26,7 @@ SURFACE = {
     "corpus import": "SOURCE max_drift_s max_rejected_fraction motion_fps out range_tolerance strict",
     "corpus synthesize": "emotions motion_fps num_speakers num_unseen_speakers out seed sentences_per_speaker_emotion",
     "corpus label": "FOLDER bundle device out seed",
+    "corpus track": "VIDEOS emotion max_gap_s min_found min_seconds model motion_fps out speaker split",
     "corpus inspect": "CORPUS plots",
     "rig inspect": "RIG names units",
     "rig import": "SOURCE names out overwrite units up",
@@ -99,7 +100,7 @@ def test_the_version_is_the_package_version(command: Callable) -> None:
     [
         ([], "a verb is missing (allowed: animate, convert, play, enroll, voices, corpus, rig, evaluate, serve, keys, bench)"),
         (["anmate"], "'anmate' is no verb; perhaps you meant 'animate'"),
-        (["corpus"], "diffusiontalker corpus: a verb is missing (allowed: import, synthesize, label, inspect)"),
+        (["corpus"], "diffusiontalker corpus: a verb is missing (allowed: import, synthesize, label, track, inspect)"),
         (["corpus", "imprt"], "perhaps you meant 'import'"),
         (["corpus", "--version"], "'--version' is no verb"),
     ],
