@@ -156,7 +156,7 @@ class AsyncClient:
     async def download(self, audio: Sound, out: str | Path, *, reference: Sound | None = None, **options: Any) -> Path:
         """Animates into a file; see `Client.download`."""
         out = Path(out)
-        answer = await self._do(animation_call(audio, reference, out.suffix.lstrip(".").lower(), options))
+        answer = await self._do(animation_call(audio, reference, format_of(out), options))
         out.write_bytes(answer.content)
         return out
 
