@@ -7,8 +7,10 @@ import numpy as np
 from diffusiontalker.audio.waveform import AudioError
 from diffusiontalker.data import checks
 from diffusiontalker.data.clip import Clip, CorpusError
+from diffusiontalker.data.corpus_writer import EncodedClip
 from diffusiontalker.data.importers.config import ImportConfig
 from diffusiontalker.data.importers.source import ClipSource
+from diffusiontalker.data.sync import SyncEstimate, correction, estimate_sync, retimed
 from diffusiontalker.face import CHANNELS, MotionClip, MotionError
 from diffusiontalker.face.arkit import CHANNEL_INDEX
 
@@ -17,12 +19,16 @@ from diffusiontalker.face.arkit import CHANNEL_INDEX
 class CheckedClip:
     """A clip that may enter the corpus, unless another clip forbids it."""
 
-    clip: Clip
+    clip: Clip | EncodedClip
     """The clip, aligned to the corpus."""
     channel_names: tuple[str, ...]
     """Channels the recording has; the corpus has 0 for the others."""
     content: tuple[tuple[str, str], ...]
     """(`audio` or `motion`, digest) of what was recorded, to find the same recording under two names."""
+    sync: SyncEstimate | None
+    """How the face stood against the sound before `correct_sync`; None where that cannot be told."""
+    is_corrected: bool
+    """Whether the face was shifted because of it."""
     warnings: tuple[str, ...]
     """What deserves a look, without the name of the clip."""
 
@@ -44,24 +50,25 @@ def checked_clip(source: ClipSource, *, config: ImportConfig) -> CheckedClip:
         CorpusError: for labels or a pair that cannot be used.
     """
     recorded = source.read()
-    waveform, motion = recorded.waveform, recorded.motion
-    is_arkit = all(name in CHANNEL_INDEX for name in motion.channel_names)
-    checks.check_audible(waveform)
+    is_arkit = all(name in CHANNEL_INDEX for name in recorded.motion.channel_names)
+    checks.check_audible(recorded.waveform)
     if is_arkit:
-        checks.check_range(motion, tolerance=config.range_tolerance)
-    checks.check_drift(motion, waveform, max_drift_s=config.max_drift_s)
+        checks.check_range(recorded.motion, tolerance=config.range_tolerance)
+    motion = _clamped(recorded.motion) if is_arkit else recorded.motion
     labels = {name: getattr(source, name) for name in ("clip_id", "speaker", "emotion", "split")}
-    clip = Clip(waveform=waveform, motion=_clamped(motion) if is_arkit else motion, **labels)
-    warnings = list(recorded.warnings)
-    if checks.is_still(clip.motion):
-        warnings.append("motion never moves; the face was probably not tracked")
+    clip = Clip(waveform=recorded.waveform, motion=motion, **labels)
+    sync, lags, in_time = _in_time(clip, config=config)
+    checks.check_drift(in_time, clip.waveform, max_drift_s=config.max_drift_s + max(map(abs, lags)))
+    still = ("motion never moves; the face was probably not tracked",) if checks.is_still(motion) else ()
     return CheckedClip(
-        clip=clip.aligned(
-            motion_fps=config.motion_fps, channel_names=CHANNELS if is_arkit else clip.motion.channel_names
+        clip=dataclasses.replace(clip, motion=in_time).aligned(
+            motion_fps=config.motion_fps, channel_names=CHANNELS if is_arkit else motion.channel_names
         ),
-        channel_names=clip.motion.channel_names,
+        channel_names=motion.channel_names,
         content=checks.content_keys(clip),
-        warnings=tuple(warnings),
+        sync=sync,
+        is_corrected=lags != (config.face_lag_s, config.face_lag_s),
+        warnings=recorded.warnings + still,
     )
 
 
@@ -71,6 +78,22 @@ def checked_or_rejected(source: ClipSource, *, config: ImportConfig) -> CheckedC
         return checked_clip(source, config=config)
     except (AudioError, MotionError, CorpusError, OSError) as error:
         return RejectedClip(reason=str(error))
+
+
+def _in_time(clip: Clip, *, config: ImportConfig) -> tuple[SyncEstimate | None, tuple[float, float], MotionClip]:
+    """How the face stands, the lags at start and end it was relieved of, and what came of it."""
+    lags = (config.face_lag_s, config.face_lag_s)
+    motion = clip.motion
+    if config.face_lag_s:
+        motion = retimed(motion, start_lag_s=lags[0], end_lag_s=lags[1])
+    sync = estimate_sync(clip.waveform, motion)
+    if config.correct_sync == "none":
+        return sync, lags, motion
+    found = correction(sync, follows_drift=config.correct_sync == "drift")
+    if found is None:
+        return sync, lags, motion
+    motion = retimed(motion, start_lag_s=found[0], end_lag_s=found[1])
+    return sync, (lags[0] + found[0], lags[1] + found[1]), motion
 
 
 def _clamped(motion: MotionClip) -> MotionClip:

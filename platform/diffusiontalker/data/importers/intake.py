@@ -16,11 +16,13 @@ from diffusiontalker.config import to_plain
 from diffusiontalker.data.checks import ContentRegistry
 from diffusiontalker.data.clip import CorpusError
 from diffusiontalker.data.corpus import CorpusInfo
-from diffusiontalker.data.corpus_writer import CorpusWriter
+from diffusiontalker.data.corpus_writer import CorpusWriter, EncodedClip
 from diffusiontalker.data.importers.checked import CheckedClip, RejectedClip, checked_or_rejected
 from diffusiontalker.data.importers.config import ImportConfig
 from diffusiontalker.data.importers.formats import list_clips
 from diffusiontalker.data.importers.source import ClipList, ClipSource
+from diffusiontalker.data.importers.sync_summary import SyncSummary, summarize_sync, sync_warnings
+from diffusiontalker.data.sync import SyncEstimate
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +40,8 @@ class ImportReport:
     """Id and reason of every clip left out."""
     warnings: tuple[str, ...]
     """What was accepted but deserves a look."""
+    sync: SyncSummary | None
+    """How sound and face stand against each other; None where no clip tells, as for vertices."""
     info: CorpusInfo
     """The corpus that was written."""
 
@@ -50,6 +54,8 @@ class ImportReport:
         ]
         if self.info.missing_channels:
             lines.append(f"channels the source lacks (0 in the corpus): {', '.join(self.info.missing_channels)}")
+        if self.sync:
+            lines.append(self.sync.text())
         lines += _listed("rejected", [f"{clip_id}: {reason}" for clip_id, reason in self.rejected])
         lines += _listed("warning", self.warnings)
         return "\n".join(lines)
@@ -69,6 +75,9 @@ class Intake:
         self._accepted: list[str] = []
         self._rejected: list[tuple[str, str]] = []
         self._warnings: list[str] = list(clips.notes)
+        self._sync: dict[str, SyncEstimate] = {}
+        self._num_corrected = 0
+        self._sync_summary: SyncSummary | None = None
 
     def take(self, source: ClipSource, outcome: CheckedClip | RejectedClip) -> None:
         """Writes a clip or notes why not; call it for every clip, in the order of the list."""
@@ -84,8 +93,14 @@ class Intake:
             return
         self._warnings += [f"{source.clip_id}: {warning}" for warning in self._oddities(outcome)]
         self._accepted.append(source.clip_id)
+        if outcome.sync:
+            self._sync[source.clip_id] = outcome.sync
+            self._num_corrected += outcome.is_corrected
         self._writer.missing_channels |= self._channel_names.difference(outcome.channel_names)
-        self._writer.add(outcome.clip)
+        if isinstance(outcome.clip, EncodedClip):
+            self._writer.add_encoded(outcome.clip)
+        else:
+            self._writer.add(outcome.clip)
 
     def finish(self) -> None:
         """Writes the report.
@@ -94,7 +109,11 @@ class Intake:
             CorpusError: when too many clips were rejected.
         """
         self._check_rejections()
-        plain = {"accepted": self._accepted, "rejected": self._rejected, "warnings": self._warnings}
+        self._sync_summary = summarize_sync(self._sync, num_corrected=self._num_corrected)
+        if self._sync_summary and self._config.correct_sync == "none":
+            self._warnings += sync_warnings(self._sync, summary=self._sync_summary)
+        sync = {clip_id: dataclasses.asdict(estimate) for clip_id, estimate in self._sync.items()}
+        plain = {"accepted": self._accepted, "rejected": self._rejected, "warnings": self._warnings, "sync": sync}
         self._writer.add_document(REPORT_NAME, json.dumps(plain, indent=1) + "\n")
         if self._rejected or self._warnings:
             logger.warning("import left out %d clips and noted %d warnings", len(self._rejected), len(self._warnings))
@@ -105,6 +124,7 @@ class Intake:
             accepted=tuple(self._accepted),
             rejected=tuple(self._rejected),
             warnings=tuple(self._warnings),
+            sync=self._sync_summary,
             info=self._writer.info,
         )
 
