@@ -109,7 +109,7 @@ def read_waveform(
     with _opened(source, name=name, limits=limits) as stream:
         _check_signature(stream, name=name)
         try:
-            with _SequentialFile(_handle(stream), closefd=False) as sound:
+            with SequentialFile(_handle(stream), closefd=False) as sound:
                 _check_header(sound, name=name, limits=limits)
                 waveform = _decode(sound, name=name, limits=limits)
         except soundfile.LibsndfileError as error:
@@ -143,7 +143,7 @@ def write_wav(waveform: Float[np.ndarray, "samples"], path: Path, *, overwrite: 
         soundfile.write(temporary, samples, SAMPLE_RATE_HZ, format="WAV", subtype="PCM_16")
 
 
-class _SequentialFile(soundfile.SoundFile):
+class SequentialFile(soundfile.SoundFile):
     """A sound file that is only read forward: soundfile else seeks after each block, which FLAC streams refuse."""
 
     def seekable(self) -> bool:

@@ -45,7 +45,7 @@ class Animate(Verb):
     format: OptionalText = None
     """Format of --out, if its name does not say it."""
     with_audio: bool = False
-    """Write the sound, too: beside --out as 16 kHz .wav, and named inside formats that can name it."""
+    """Write the sound, too: beside --out as 16-bit .wav, and named inside formats that can name it."""
     voice: OptionalText = None
     """Whose way of moving: the name or id of an enrolled voice, a voice file, or a speaker the talker was trained on.
     By default it is heard from the audio itself."""
@@ -105,7 +105,7 @@ class Animate(Verb):
             )
         seconds, audio_s = time.perf_counter() - begin, len(waveform) / SAMPLE_RATE_HZ
         clip = clip if self.fps is None else clip.resampled(self.fps)
-        output.write(clip, rig=rig, waveform=waveform)
+        output.write(clip, rig=rig)
         say(
             f"wrote {self.out}: {clip.duration_s:.2f} s, {clip.num_frames} frames at {clip.fps:g} fps, "
             f"{len(clip.channel_names)} channels; animated {audio_s:.2f} s of speech in {seconds:.2f} s "

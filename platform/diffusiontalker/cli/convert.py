@@ -50,7 +50,7 @@ class Convert(Verb):
     rig: OptionalText = None
     """Head for .glb, .usda and .usdc: path or URL of an .npz, a folder of OBJ files or a GLB; by default built in."""
     audio: OptionalPath = None
-    """Sound that belongs to the motion: written beside it as .wav, and named inside formats that can name it."""
+    """Sound that belongs to the motion: written beside it as 16-bit .wav, and named inside formats that can name it."""
     overwrite: bool = False
     """Replace files that exist."""
 
@@ -82,13 +82,11 @@ class Convert(Verb):
 
     def _converted(self, source: Path, out: Path, rig: "Rig | None") -> str:
         """Converts one file; what to say about it."""
-        from diffusiontalker.audio.waveform import read_waveform
         from diffusiontalker.face import read_motion
 
         clip = read_motion(source, motion_format=self.from_format, fps=self.input_fps, max_gap_s=self.max_gap_s)
         clip = clip if self.fps is None else clip.resampled(self.fps)
-        waveform = read_waveform(self.audio) if self.audio else None
-        self._output(out).write(clip, rig=rig, waveform=waveform)
+        self._output(out).write(clip, rig=rig)
         return (
             f"wrote {out}: {clip.duration_s:.2f} s, {clip.num_frames} frames at {clip.fps:g} fps, "
             f"{len(clip.channel_names)} channels"

@@ -8,8 +8,6 @@ from diffusiontalker.cli.verb import UsageError, say
 from diffusiontalker.config import require_new
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from diffusiontalker.face import MotionClip, Rig
 
 MAX_FPS = 240.0
@@ -78,24 +76,24 @@ class MotionOutput:
         if self.with_audio and not self.overwrite and not self.is_sound_there:
             require_new(self.sound_path, remedy="the sound would go there; choose another path or add --overwrite")
 
-    def write(self, clip: "MotionClip", *, rig: "Rig | None", waveform: "np.ndarray | None") -> None:
+    def write(self, clip: "MotionClip", *, rig: "Rig | None") -> None:
         """Writes the sound, if it is wanted, then the motion; says what a format cannot hold.
 
         Args:
             clip: the motion.
             rig: the head; None: the built-in one.
-            waveform: the sound at 16 kHz; needed for `with_audio`.
 
         Raises:
             ArtefactError: when a file exists or cannot be written.
+            AudioError: when the sound cannot be read.
         """
-        from diffusiontalker.audio.timebase import SAMPLE_RATE_HZ
-        from diffusiontalker.audio.waveform import write_wav
+        from diffusiontalker.audio.wav_copy import copy_as_wav
         from diffusiontalker.face import format_to_write, write_motion
 
-        if self.with_audio and not self.is_sound_there and waveform is not None:
-            write_wav(waveform, self.sound_path, overwrite=self.overwrite)
-            say(f"wrote {self.sound_path}: {len(waveform) / SAMPLE_RATE_HZ:.2f} s, 16 kHz, 16 bits")
+        if self.with_audio and self.audio is not None and not self.is_sound_there:
+            seconds, rate_hz, channels = copy_as_wav(self.audio, self.sound_path, overwrite=self.overwrite)
+            kind = "mono" if channels == 1 else f"{channels} channels"
+            say(f"wrote {self.sound_path}: {seconds:.2f} s, {rate_hz} Hz, {kind}, 16 bits")
         write_motion(
             clip,
             self.path,

@@ -68,8 +68,8 @@ class Client:
     def download(self, audio: Sound, out: str | Path, *, reference: Sound | None = None, **options: Any) -> Path:
         """Animates into a file whose name says the format.
 
-        It ends in .csv, .json, .ndjson, .npz, .parquet, .arrow, .glb, .usda, .usdc,
-        .livelink.csv, .beat.json or .a2f.json.
+        It ends in .csv, .json, .ndjson, .npz, .parquet, .arrow, .glb, .usda, .usdc, .livelink.csv, .beat.json or
+        .a2f.json.
         """
         out = Path(out)
         out.write_bytes(self._do(animation_call(audio, reference, format_of(out), options)).content)

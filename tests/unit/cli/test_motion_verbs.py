@@ -59,7 +59,7 @@ def test_the_sound_goes_beside_the_motion_and_is_named_in_it(
     out = tmp_path / "out" / "take.a2f.json"
     outcome = command("convert", motion, out, "--audio", speech_path)
     assert outcome.code == 0, outcome.err
-    assert outcome.out.startswith(f"wrote {tmp_path / 'out' / 'take.wav'}: 1.50 s, 16 kHz, 16 bits\n")
+    assert outcome.out.startswith(f"wrote {tmp_path / 'out' / 'take.wav'}: 1.50 s, 16000 Hz, mono, 16 bits\n")
     assert json.loads(out.read_text())["trackPath"] == "take.wav"
     np.testing.assert_array_equal(read_waveform(out.with_name("take.wav")), read_waveform(speech_path))
     again = command("convert", motion, out.with_name("take.json"), "--audio", speech_path)

@@ -1,0 +1,39 @@
+"""A sound as other programs want it beside an animation: 16-bit WAV of its own rate and channels.
+
+What may be read is decided by `audio.waveform`.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from diffusiontalker.audio.waveform import AudioError, SequentialFile, read_waveform
+from diffusiontalker.config import publish_file
+
+_BLOCK_SAMPLES = 1 << 18
+
+
+def copy_as_wav(source: Path | str, path: Path, *, overwrite: bool = False) -> tuple[float, int, int]:
+    """Copies wav, flac, ogg or mp3 to 16-bit WAV, block by block and atomically.
+
+    Returns:
+        Seconds, sample rate in Hz, and channels.
+
+    Raises:
+        AudioError: when `read_waveform` refuses the source.
+        ArtefactError: when `path` exists (unless `overwrite`) or cannot be written.
+    """
+    read_waveform(source)  # refuses what is damaged or too long, by one set of rules
+    try:
+        with SequentialFile(str(source)) as sound, publish_file(path, overwrite=overwrite) as temporary:
+            rate_hz, channels, written = sound.samplerate, sound.channels, 0
+            with soundfile.SoundFile(
+                temporary, "w", samplerate=rate_hz, channels=channels, format="WAV", subtype="PCM_16"
+            ) as copy:
+                while len(block := sound.read(_BLOCK_SAMPLES, dtype="float32", always_2d=True)):
+                    copy.write(np.clip(np.rint(block * 32768.0), -32768, 32767).astype(np.int16))
+                    written += len(block)
+    except soundfile.LibsndfileError as error:
+        raise AudioError(f"{source}: cannot be copied as WAV ({error.error_string}); convert it first") from None
+    return written / rate_hz, rate_hz, channels
