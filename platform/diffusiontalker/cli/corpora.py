@@ -3,7 +3,7 @@
 import dataclasses
 import itertools
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from tyro.conf import Positional
 
@@ -21,18 +21,34 @@ _NUM_CURVES = 6
 class ImportCorpus(Verb):
     """Turns a folder of recordings into a corpus, checking every clip.
 
-    The folder holds manifest.csv with the columns clip_id, audio, motion, speaker, emotion, fps and split; audio is
-    wav, flac, ogg or mp3, motion a CSV with ARKit channel names. Clips that fail a check are listed and left out.
+    What the folder holds is recognized, or named with --format. Clips that fail a check are listed and left out. The
+    report tells whether the faces are late against their sound.
+
+    Formats:
+        folder   manifest.csv with the columns clip_id, audio, motion, speaker, emotion, fps, split; audio is wav, flac,
+                 ogg or mp3, motion any file with ARKit names; paths are relative to the folder
+        beat     1_wayne_0_1_1.wav and .json ...; emotions and splits are the official ones
+        3d-etf   03-01-05-01-02-01-12.wav and .npy (RAVDESS), RD_Radio11_000.wav and .npy (HDTF); about a tenth of the
+                 speakers are for validation, another tenth for the test
+        vocaset  data_verts.npy, subj_seq_to_idx.pkl, raw_audio_fixed.pkl, templates.pkl; motion is how far every vertex
+                 lies from the subject's head at rest, in metres; the split is the official one
+        livelink a csv per take of Live Link Face and its sound, wav say, of the same name; a folder per performer
 
     Examples:
         diffusiontalker corpus import recordings --out corpora/mine
         diffusiontalker corpus import recordings --out s3://bucket/mine --motion-fps 30 --strict
+        diffusiontalker corpus import beat_english --format beat --out corpora/beat --motion-fps 60 --correct-sync drift
+        diffusiontalker corpus import 3D-ETF --format 3d-etf --out corpora/etf --motion-fps 30
+        diffusiontalker corpus import vocaset --format vocaset --out corpora/vocaset --motion-fps 30 --max-drift-s 0.5
+        diffusiontalker corpus import takes --format livelink --out corpora/takes --motion-fps 60 --face-lag-s 0.08
     """
 
     source: Positional[Path]
-    """Folder with manifest.csv; its paths are relative to the folder."""
+    """Folder of recordings."""
     out: str
     """Where the corpus goes: a folder or URL that does not exist yet."""
+    format: Literal["auto", "folder", "vocaset", "beat", "3d-etf", "livelink"] = "auto"
+    """What the folder holds; auto looks."""
     motion_fps: float = 25.0
     """Frame rate of the corpus, in Hz; every motion is resampled to it. 25, 30 and 60 are usual."""
     max_drift_s: float = 0.05
@@ -43,6 +59,10 @@ class ImportCorpus(Verb):
     """The import fails when more than this share of the clips is rejected."""
     strict: bool = False
     """Fail when a single clip is rejected."""
+    correct_sync: Literal["none", "offset", "drift"] = "none"
+    """Shift faces that are clearly late or early against their sound (offset), also where that changes (drift)."""
+    face_lag_s: float = 0.0
+    """By how many seconds the face is late in every clip, if you know; it is shifted back by that."""
 
     def run(self) -> None:
         """Imports and prints what happened to the clips."""
@@ -50,7 +70,9 @@ class ImportCorpus(Verb):
 
         config = from_plain(ImportConfig, flags(self, ImportConfig), source="flags")
         with progress(f"importing {self.source}") as report_progress:
-            report = import_corpus(self.source, self.out, config=config, progress=report_progress)
+            report = import_corpus(
+                self.source, self.out, corpus_format=self.format, config=config, progress=report_progress
+            )
         say(report.text())
         say(f"wrote {self.out}")
 

@@ -10,6 +10,7 @@ from typing import Literal
 from diffusiontalker.config import ConfigError, expanded_path
 from diffusiontalker.data import (
     Corpus,
+    CorpusFormat,
     ImportConfig,
     MissingCorpusError,
     SyntheticCorpusConfig,
@@ -32,7 +33,9 @@ class CorpusSourceConfig:
     uri: str = ""
     """Path or URL of the corpus; with several machines, one that all of them see. Empty: inside the run folder."""
     folder: str = ""
-    """For `folder`: where `manifest.csv` is; may name environment variables, as in ${RECORDINGS}/session_1."""
+    """For `folder`: where the recordings are; may name environment variables, as in ${RECORDINGS}/session_1."""
+    format: CorpusFormat = "auto"
+    """For `folder`: what it holds; `auto` looks."""
     synthetic: SyntheticCorpusConfig = dataclasses.field(default_factory=SyntheticCorpusConfig)
     """For `synthetic`: size and make-up."""
     importing: ImportConfig = dataclasses.field(default_factory=ImportConfig)
@@ -43,7 +46,7 @@ class CorpusSourceConfig:
         if self.source == "corpus" and not self.uri:
             raise ValueError("uri is empty, source 'corpus' needs the path or URL of a finished corpus")
         if self.source == "folder" and not self.folder:
-            raise ValueError("folder is empty, source 'folder' needs the folder that holds manifest.csv")
+            raise ValueError("folder is empty, source 'folder' needs the folder of the recordings")
 
 
 def open_corpus(config: CorpusSourceConfig, *, default_uri: Path | str, resume: bool) -> Corpus:
@@ -74,6 +77,7 @@ def open_corpus(config: CorpusSourceConfig, *, default_uri: Path | str, resume: 
         report = import_corpus(
             Path(expanded_path(config.folder, field="corpus.folder")),
             uri,
+            corpus_format=config.format,
             config=config.importing,
             progress=_progress_lines("importing"),
         )

@@ -5,6 +5,7 @@ import inspect
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from typing import get_args
 
 import pytest
 
@@ -13,7 +14,7 @@ from diffusiontalker.cli.app import VERBS, Group
 from diffusiontalker.cli.corpora import ImportCorpus, SynthesizeCorpus
 from diffusiontalker.cli.reports import Evaluate
 from diffusiontalker.cli.verb import Verb
-from diffusiontalker.data import ImportConfig, SyntheticCorpusConfig
+from diffusiontalker.data import CORPUS_FORMATS, ImportConfig, SyntheticCorpusConfig
 from diffusiontalker.evaluation import EvaluationConfig
 
 SURFACE = {
@@ -23,7 +24,8 @@ SURFACE = {
     "play": "SOURCE fps from_format input_fps loop subject udp",
     "enroll": "REFERENCES bundle device name voices",
     "voices list": "voices",
-    "corpus import": "SOURCE max_drift_s max_rejected_fraction motion_fps out range_tolerance strict",
+    "corpus import": "SOURCE correct_sync face_lag_s format max_drift_s max_rejected_fraction motion_fps out "
+    "range_tolerance strict",
     "corpus synthesize": "emotions motion_fps num_speakers num_unseen_speakers out seed sentences_per_speaker_emotion",
     "corpus label": "FOLDER bundle device out seed",
     "corpus track": "VIDEOS emotion max_gap_s min_found min_seconds model motion_fps out speaker split",
@@ -33,6 +35,7 @@ SURFACE = {
     "rig preview": "RIG names out overwrite pixels shapes theme units",
     "bench training": "batch_size corpus repeats steps workers",
     "bench submission": "address checkout corpus out repeats workers",
+    "bench corpus": "clips folder steps",
     "bench features": "batch_size checkpoint corpus steps",
     "bench search": "bundle corpus paths_per_clip rounds size threads trial_steps trials",
     "bench serve": "against_plain allow_remote bundle compare concurrency duration find_max format key mode most out "
@@ -98,7 +101,10 @@ def test_the_version_is_the_package_version(command: Callable) -> None:
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        ([], "a verb is missing (allowed: animate, convert, play, enroll, voices, corpus, rig, evaluate, serve, keys, bench)"),
+        (
+            [],
+            "a verb is missing (allowed: animate, convert, play, enroll, voices, corpus, rig, evaluate, serve, keys, bench)",
+        ),
         (["anmate"], "'anmate' is no verb; perhaps you meant 'animate'"),
         (["corpus"], "diffusiontalker corpus: a verb is missing (allowed: import, synthesize, label, track, inspect)"),
         (["corpus", "imprt"], "perhaps you meant 'import'"),
@@ -128,3 +134,10 @@ def test_help_and_version_import_neither_torch_nor_ray(args: str) -> None:
     )
     completed = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert completed.returncode == 0, completed.stderr
+
+
+def test_every_format_that_can_be_imported_is_offered_and_has_an_example() -> None:
+    (kinds,) = (field.type for field in dataclasses.fields(ImportCorpus) if field.name == "format")
+    assert get_args(kinds) == CORPUS_FORMATS
+    examples = (inspect.getdoc(ImportCorpus) or "").partition("Examples:")[2]
+    assert all(f"--format {name} " in examples for name in CORPUS_FORMATS if name not in ("auto", "folder"))

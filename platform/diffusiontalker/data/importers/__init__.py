@@ -6,7 +6,7 @@ order and writes. Knows nothing about models.
 
 from diffusiontalker.data.importers.checked import CheckedClip, RejectedClip, checked_clip, checked_or_rejected
 from diffusiontalker.data.importers.config import ImportConfig
-from diffusiontalker.data.importers.formats import CORPUS_FORMATS, list_clips
+from diffusiontalker.data.importers.formats import CORPUS_FORMATS, CorpusFormat, list_clips
 from diffusiontalker.data.importers.intake import ImportReport, Intake, import_corpus, open_intake
 from diffusiontalker.data.importers.source import ClipList, ClipSource
 
@@ -15,6 +15,7 @@ __all__ = [
     "CheckedClip",
     "ClipList",
     "ClipSource",
+    "CorpusFormat",
     "ImportConfig",
     "ImportReport",
     "Intake",

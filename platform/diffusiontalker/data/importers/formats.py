@@ -4,6 +4,7 @@ import dataclasses
 import logging
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal, get_args
 
 from diffusiontalker.data.clip import CorpusError, suggestion
 from diffusiontalker.data.importers.beat import is_beat_name, list_beat
@@ -15,7 +16,11 @@ from diffusiontalker.data.importers.vocaset import AUDIO_NAME, INDEX_NAME, TEMPL
 
 logger = logging.getLogger(__name__)
 
-AUTO = "auto"
+CorpusFormat = Literal["auto", "folder", "vocaset", "beat", "3d-etf", "livelink"]
+"""What a caller may ask for; `auto` is recognized by what lies in the folder."""
+CORPUS_FORMATS: tuple[CorpusFormat, ...] = get_args(CorpusFormat)
+
+_AUTO = "auto"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,11 +73,8 @@ _FORMATS: dict[str, _Format] = {
     ),
 }
 
-CORPUS_FORMATS: tuple[str, ...] = (AUTO, *_FORMATS)
-"""What a caller may ask for; `auto` is recognized by what lies in the folder."""
 
-
-def list_clips(folder: Path, *, corpus_format: str = AUTO) -> ClipList:
+def list_clips(folder: Path, *, corpus_format: str = _AUTO) -> ClipList:
     """The clips of a folder of recordings, in the order of the corpus they become; none of them is read.
 
     Args:
@@ -86,7 +88,7 @@ def list_clips(folder: Path, *, corpus_format: str = AUTO) -> ClipList:
         raise CorpusError(f"unknown format '{corpus_format}'{suggestion(corpus_format, CORPUS_FORMATS)}")
     if not folder.is_dir():
         raise CorpusError(f"{folder}: is no folder; give the folder that holds the recordings")
-    if corpus_format == AUTO:
+    if corpus_format == _AUTO:
         corpus_format = _recognized(folder)
     return _FORMATS[corpus_format].list_clips(folder)
 
