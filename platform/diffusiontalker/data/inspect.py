@@ -13,13 +13,14 @@ from jaxtyping import Float32
 from diffusiontalker.audio import timebase
 from diffusiontalker.data.clip import Clip
 from diffusiontalker.data.corpus import Corpus, CorpusInfo
-
-STILL_STD = 0.005
-"""A channel whose standard deviation over the corpus is below this hardly moves."""
+from diffusiontalker.data.normalize import smallest_scale
+from diffusiontalker.face.arkit import is_arkit
 
 _FLOOR_DB = -50.0
 _MAX_LAG_S = 0.4
 _MOST_ACTIVE = 12
+_MOST_STILL = 52
+"""A face of vertices has thousands of channels; no more are listed."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,7 +72,7 @@ class CorpusSummary:
     channels: tuple[ChannelActivity, ...]
     """Activity of every channel."""
     still_channels: tuple[str, ...]
-    """Channels that hardly move (standard deviation below `STILL_STD`)."""
+    """Channels that hardly move: the standard deviation is below `smallest_scale`."""
     jaw_lag_ms: float | None
     """By how much the jaw follows the loudness, in ms (negative: it leads); None when nothing correlates."""
     jaw_loudness_r: float | None
@@ -87,9 +88,12 @@ class CorpusSummary:
             *self._count_table(),
         ]
         active = sorted(self.channels, key=lambda channel: -channel.std)[:_MOST_ACTIVE]
-        lines.append("  moves most (std): " + ", ".join(f"{channel.name} {channel.std:.3f}" for channel in active))
-        lines.append(f"  hardly moves: {', '.join(self.still_channels) or 'no channel'}")
+        digits = ".3f" if is_arkit(info.channel_names) else ".2g"
+        lines.append("  moves most (std): " + ", ".join(f"{channel.name} {channel.std:{digits}}" for channel in active))
+        lines.append(f"  hardly moves: {_listed(self.still_channels)}")
         lines.append(f"  missing in the source: {', '.join(info.missing_channels) or 'no channel'}")
+        if "jawOpen" not in info.channel_names:
+            return "\n".join(lines)
         if self.jaw_lag_ms is None:
             lines.append(
                 "  jawOpen does not follow the loudness at any lag: check that audio and motion belong together"
@@ -115,6 +119,11 @@ class CorpusSummary:
             yield f"  {split:<20} {speaker:<12} {minutes:>8.2f} {sum(clips.values()):>6}  {shares}"
 
 
+def _listed(channels: tuple[str, ...]) -> str:
+    more = f" and {len(channels) - _MOST_STILL} more" if len(channels) > _MOST_STILL else ""
+    return ", ".join(channels[:_MOST_STILL]) + more or "no channel"
+
+
 def inspect_corpus(corpus: Corpus) -> CorpusSummary:
     """Reads every clip once and sums up; also checks the content against the digest of the index.
 
@@ -132,6 +141,7 @@ def inspect_corpus(corpus: Corpus) -> CorpusSummary:
     seconds = [value for values in counts.values() for value in values]
     activity = channels.activity(corpus.info.channel_names)
     lag_ms, correlation = lags.peak()
+    still_std = smallest_scale(corpus.info.channel_names)
     return CorpusSummary(
         uri=corpus.uri,
         info=corpus.info,
@@ -142,7 +152,7 @@ def inspect_corpus(corpus: Corpus) -> CorpusSummary:
         shortest_s=min(seconds),
         longest_s=max(seconds),
         channels=activity,
-        still_channels=tuple(channel.name for channel in activity if channel.std < STILL_STD),
+        still_channels=tuple(channel.name for channel in activity if channel.std < still_std),
         jaw_lag_ms=lag_ms,
         jaw_loudness_r=correlation,
     )

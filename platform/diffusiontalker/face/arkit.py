@@ -5,6 +5,7 @@ other orders, so motion is always mapped by name, never by position.
 """
 
 import re
+from collections.abc import Iterable
 
 CHANNELS: tuple[str, ...] = (
     "browDownLeft", "browDownRight", "browInnerUp", "browOuterUpLeft", "browOuterUpRight",
@@ -75,3 +76,8 @@ def _plain(name: str) -> str:
     if prefix := _PREFIX.match(plain):
         plain = plain[prefix.end() :]
     return plain + sides[0] if sides else re.sub(r"^(left|right)(.+)$", r"\2\1", plain)
+
+
+def is_arkit(names: Iterable[str]) -> bool:
+    """Whether all channels are weights of ARKit, in [0, 1], and not coordinates of vertices, say."""
+    return all(name in CHANNEL_INDEX for name in names)

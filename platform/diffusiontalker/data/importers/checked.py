@@ -12,7 +12,7 @@ from diffusiontalker.data.importers.config import ImportConfig
 from diffusiontalker.data.importers.source import ClipSource
 from diffusiontalker.data.sync import SyncEstimate, correction, estimate_sync, retimed
 from diffusiontalker.face import CHANNELS, MotionClip, MotionError
-from diffusiontalker.face.arkit import CHANNEL_INDEX
+from diffusiontalker.face.arkit import is_arkit
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -50,11 +50,11 @@ def checked_clip(source: ClipSource, *, config: ImportConfig) -> CheckedClip:
         CorpusError: for labels or a pair that cannot be used.
     """
     recorded = source.read()
-    is_arkit = all(name in CHANNEL_INDEX for name in recorded.motion.channel_names)
+    has_weights = is_arkit(recorded.motion.channel_names)
     checks.check_audible(recorded.waveform)
-    if is_arkit:
+    if has_weights:
         checks.check_range(recorded.motion, tolerance=config.range_tolerance)
-    motion = _clamped(recorded.motion) if is_arkit else recorded.motion
+    motion = _clamped(recorded.motion) if has_weights else recorded.motion
     labels = {name: getattr(source, name) for name in ("clip_id", "speaker", "emotion", "split")}
     clip = Clip(waveform=recorded.waveform, motion=motion, **labels)
     sync, lags, in_time = _in_time(clip, config=config)
@@ -62,7 +62,7 @@ def checked_clip(source: ClipSource, *, config: ImportConfig) -> CheckedClip:
     still = ("motion never moves; the face was probably not tracked",) if checks.is_still(motion) else ()
     return CheckedClip(
         clip=dataclasses.replace(clip, motion=in_time).aligned(
-            motion_fps=config.motion_fps, channel_names=CHANNELS if is_arkit else motion.channel_names
+            motion_fps=config.motion_fps, channel_names=CHANNELS if has_weights else motion.channel_names
         ),
         channel_names=motion.channel_names,
         content=checks.content_keys(clip),
