@@ -50,9 +50,7 @@ DEFAULT_TIMECODE_RATE = 60
 
 
 def timecode_rate(at_least: float) -> int:
-    """The smallest usual number of frames a second that is not below `at_least`; beyond the usual ones, the next whole
-    number.
-    """  # noqa: D205
+    """The smallest usual number of frames a second that is not below `at_least`; beyond them, the next whole one."""
     place = bisect.bisect_left(TIMECODE_RATES, at_least)
     return TIMECODE_RATES[place] if place < len(TIMECODE_RATES) else -int(-at_least // 1)
 

@@ -122,15 +122,23 @@ def _column(sheet: _Sheet, name: str) -> int | None:
 def _numbers(sheet: _Sheet, wanted: Sequence[int], place: str) -> np.ndarray:
     values = np.empty((len(sheet.rows), len(wanted)))
     for index, row in enumerate(sheet.rows):
-        for target, column in enumerate(wanted):
-            try:
-                values[index, target] = float(row[column])
-            except ValueError:
-                raise MotionError(
-                    f"{place}: line {sheet.lines[index]}, column '{sheet.header[column]}' is '{row[column]}', "
-                    "expected a number"
-                ) from None
+        try:
+            values[index] = [float(row[column]) for column in wanted]
+        except ValueError:
+            column = next(column for column in wanted if not _is_number(row[column]))
+            raise MotionError(
+                f"{place}: line {sheet.lines[index]}, column '{sheet.header[column]}' is '{row[column]}', "
+                "expected a number"
+            ) from None
     return values
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
 
 
 def _count(cell: str, line: int, place: str) -> int:

@@ -15,6 +15,7 @@ from diffusiontalker.face.usd import usd_module
 
 _SMALLEST_OFFSET_M = 1e-5
 _SKIN_RGB = (0.86, 0.69, 0.60)
+_ROUGHNESS = 0.65
 _JOINT = "head"
 
 
@@ -91,6 +92,7 @@ def _mesh(stage: Any, rig: Rig, skeleton: Any) -> Any:
     colors = rig.colors if rig.colors is not None else np.array([_SKIN_RGB])
     kind = geom.Tokens.vertex if rig.colors is not None else geom.Tokens.constant
     mesh.CreateDisplayColorPrimvar(kind).Set(vt.Vec3fArray.FromNumpy(_linear(colors).astype(np.float32)))
+    _bind_skin(stage, mesh)
     binding = skel.BindingAPI.Apply(mesh.GetPrim())
     binding.CreateSkeletonRel().SetTargets([skeleton.GetPath()])
     binding.CreateJointIndicesPrimvar(True, 1).Set(vt.IntArray([0]))
@@ -101,6 +103,22 @@ def _mesh(stage: Any, rig: Rig, skeleton: Any) -> Any:
     binding.CreateBlendShapesAttr(list(rig.shape_names))
     binding.CreateBlendShapeTargetsRel().SetTargets(paths)
     return mesh
+
+
+def _bind_skin(stage: Any, mesh: Any) -> None:
+    """A material that takes its colour from `displayColor`: not every program shows that by itself."""
+    sdf, shade = usd_module("Sdf"), usd_module("UsdShade")
+    material = shade.Material.Define(stage, "/Head/Skin")
+    color = shade.Shader.Define(stage, "/Head/Skin/Color")
+    color.CreateIdAttr("UsdPrimvarReader_float3")
+    color.CreateInput("varname", sdf.ValueTypeNames.String).Set("displayColor")
+    surface = shade.Shader.Define(stage, "/Head/Skin/Surface")
+    surface.CreateIdAttr("UsdPreviewSurface")
+    surface.CreateInput("roughness", sdf.ValueTypeNames.Float).Set(_ROUGHNESS)
+    diffuse = surface.CreateInput("diffuseColor", sdf.ValueTypeNames.Color3f)
+    diffuse.ConnectToSource(color.CreateOutput("result", sdf.ValueTypeNames.Float3))
+    material.CreateSurfaceOutput().ConnectToSource(surface.CreateOutput("surface", sdf.ValueTypeNames.Token))
+    shade.MaterialBindingAPI.Apply(mesh.GetPrim()).Bind(material)
 
 
 def _blend_shape(stage: Any, name: str, offsets: np.ndarray) -> Any:
