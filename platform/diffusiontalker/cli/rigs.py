@@ -21,8 +21,8 @@ class InspectRig(Verb):
 
     rig: Positional[OptionalText] = None
     """Path or URL of a .glb, an .npz, or a folder of OBJ files; by default the built-in head."""
-    units: Literal["auto", "m", "cm", "mm"] = "auto"
-    """Unit of the file; by default judged by the size of the face."""
+    units: str = "auto"
+    """Unit of the file: m, cm, mm, or metres per unit such as 0.1; by default judged by the size of the face."""
     names: OptionalPath = None
     """Table for shapes with foreign names: CSV with the columns shape,channel."""
 
@@ -51,8 +51,8 @@ class ImportRig(Verb):
     """Path or URL of a .glb, an .npz, or a folder with neutral.obj and an OBJ file per shape."""
     out: Path
     """The .npz to write."""
-    units: Literal["auto", "m", "cm", "mm"] = "auto"
-    """Unit of the source; by default judged by the size of the face."""
+    units: str = "auto"
+    """Unit of the source: m, cm, mm, or metres per unit such as 0.1; by default judged by the size of the face."""
     up: Literal["auto", "y", "z"] = "auto"
     """Which axis points up: y as in Maya, z as in Blender (the face then looks to -Y); by default judged by shapes."""
     names: OptionalPath = None
@@ -90,8 +90,8 @@ class PreviewRig(Verb):
     """The .png to write."""
     shapes: tuple[str, ...] = ()
     """Shapes to draw, in any spelling; by default all that the head has."""
-    units: Literal["auto", "m", "cm", "mm"] = "auto"
-    """Unit of the file; by default judged by the size of the face."""
+    units: str = "auto"
+    """Unit of the file: m, cm, mm, or metres per unit such as 0.1; by default judged by the size of the face."""
     names: OptionalPath = None
     """Table for shapes with foreign names: CSV with the columns shape,channel."""
     theme: Literal["light", "dark"] = "light"
@@ -131,10 +131,12 @@ class PreviewRig(Verb):
         say(f"wrote {self.out}: {len(shapes)} shapes of {reading.source}")
 
     def _chosen(self, available: tuple[str, ...]) -> tuple[str, ...]:
-        from diffusiontalker.face.arkit import canonical_name
+        from diffusiontalker.face.arkit import CHANNELS, canonical_name
 
         chosen = [shape for text in self.shapes for shape in text.replace(",", " ").split()]
         for shape in chosen:
             if canonical_name(shape) not in available:
                 raise UsageError(f"--shapes {shape}: this head has no such shape (it has: {', '.join(available)})")
-        return tuple(dict.fromkeys(str(canonical_name(shape)) for shape in chosen)) or available
+        return tuple(dict.fromkeys(str(canonical_name(shape)) for shape in chosen)) or tuple(
+            name for name in CHANNELS if name in available
+        )

@@ -14,15 +14,12 @@ from diffusiontalker.face.rig_gltf import read_glb
 from diffusiontalker.face.rig_names import check_shape_names, meaning_of_shapes
 from diffusiontalker.face.rig_npz import read_npz
 from diffusiontalker.face.rig_obj import read_obj_folder
-from diffusiontalker.face.rig_parts import RawRig
+from diffusiontalker.face.rig_units import check_size, metres_per_unit, units_of
 from diffusiontalker.storage import StorageError, local_copy
 
 logger = logging.getLogger(__name__)
 
 UP_AXES = ("auto", "y", "z")
-_METRES = {"m": 1.0, "cm": 0.01, "mm": 0.001}
-_LARGEST_NUMBER = 1e6
-_SMALLEST_FACE_M, _LARGEST_FACE_M = 0.05, 0.5
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -34,7 +31,7 @@ class RigReading:
     source: str
     """Where it is from."""
     units: str
-    """`m`, `cm` or `mm`: what the file's numbers were taken for."""
+    """`m`, `cm`, `mm` or metres per unit: what the file's numbers were taken for."""
     units_from: str
     """How that was known: `given`, `as the file says`, `by its size`."""
     names: dict[str, str]
@@ -56,7 +53,8 @@ def load_rig(path: Path | str | None, *, units: str = "auto") -> Rig:
             `upper_face_vertices`), a folder with `neutral.obj` and one `<shape>.obj` each, or a `.glb` whose mesh
             names its morph targets in `extras.targetNames`. Y up, Z out of the face. Shapes whose name is no ARKit
             name are left out.
-        units: of the file: `m`, `cm`, `mm`, or `auto`, which judges by the size of the part that the shapes move.
+        units: of the file: `m`, `cm`, `mm`, metres per unit as a number (`0.1`), or `auto`, which judges by the size of
+            the part that the shapes move.
 
     Raises:
         RigError: says which file, what is wrong and what to do.
@@ -89,8 +87,8 @@ def read_rig(
         own_names = {name: name for name in rig.shape_names}
         return RigReading(rig=rig, source="the built-in head", units="m", units_from="as the file says",
                           names=own_names, foreign=(), found=OURS, turned_from=None)  # fmt: skip
-    if units != "auto" and units not in _METRES:
-        raise RigError(f"{path}: unknown units '{units}', expected auto, {', '.join(_METRES)}")
+    if units != "auto":
+        metres_per_unit(units, place=path)
     if up not in UP_AXES:
         raise RigError(f"{path}: unknown up '{up}', expected {', '.join(UP_AXES)}")
     try:
@@ -113,15 +111,16 @@ def _settled(path: Path, *, source: str, units: str, up: str, names: Mapping[str
     else:
         raise RigError(f"{path}: unknown rig format '{path.suffix}'; expected .npz, .glb or a folder of OBJ files")
     check_shape_names(tuple(raw.shapes), foreign=raw.foreign, place=path, meaning=meaning, table=names)
-    _check_size(raw, path)
+    check_size(raw, path)
     named = {str(meaning(name)): name for name in raw.shapes}
-    unit, units_from = _units(raw, path, asked=units)
+    unit, units_from = (units, "given") if units != "auto" else units_of(raw, named, path)
+    metres = metres_per_unit(unit, place=path)
     rig = Rig(
         name=path.stem,
-        neutral=raw.neutral * _METRES[unit],
+        neutral=raw.neutral * metres,
         triangles=raw.triangles,
         shape_names=tuple(named),
-        shape_deltas=np.stack(list(raw.shapes.values())) * _METRES[unit],
+        shape_deltas=np.stack(list(raw.shapes.values())) * metres,
         colors=raw.colors,
         **{field: indices for field, indices in raw.regions.items() if indices is not None},
     )
@@ -139,43 +138,7 @@ def _settled(path: Path, *, source: str, units: str, up: str, names: Mapping[str
     )
 
 
-def _check_size(raw: RawRig, path: Path) -> None:
-    for name, array in {"the neutral": raw.neutral, **raw.shapes}.items():
-        reach = float(np.abs(array).max(initial=0.0))
-        if np.isfinite(reach) and reach > _LARGEST_NUMBER:
-            raise RigError(
-                f"{path}: {name} reaches {reach:.3g}, which no head does even in millimetres; the file is damaged, "
-                "export it again"
-            )
-
-
 def _turned(rig: Rig, rotation: np.ndarray) -> Rig:
     return dataclasses.replace(
         rig, neutral=rig.neutral @ rotation.T, shape_deltas=(rig.shape_deltas @ rotation.T).astype(np.float32)
-    )
-
-
-def _units(raw: RawRig, path: Path, *, asked: str) -> tuple[str, str]:
-    if asked != "auto":
-        return asked, "given"
-    if raw.units is None:
-        return _guessed_units(raw.neutral, np.stack(list(raw.shapes.values())), path), "by its size"
-    if raw.units not in _METRES:
-        raise RigError(f"{path}: its units are '{raw.units}', expected {', '.join(_METRES)}; pass units")
-    return raw.units, "as the file says"
-
-
-def _guessed_units(neutral: np.ndarray, deltas: np.ndarray, path: Path) -> str:
-    """The unit in which the moving part of the head is between 5 and 50 cm large."""
-    if not (np.isfinite(neutral).all() and np.isfinite(deltas).all()):
-        return "m"  # whatever: `Rig` says what is not finite
-    lengths = np.linalg.norm(deltas, axis=2)
-    moved = (lengths > 0.01 * lengths.max(initial=0.0)).any(axis=0)
-    extent = float(np.ptp(neutral[moved], axis=0).max()) if moved.any() else 0.0
-    for name, metres in _METRES.items():
-        if _SMALLEST_FACE_M <= extent * metres < _LARGEST_FACE_M:
-            return name
-    raise RigError(
-        f"{path}: the part of the head that shapes move is {extent:.4g} units large, which is a face in neither metres "
-        f"(0.05 to 0.5), centimetres nor millimetres; pass units if you know them, or scale the rig"
     )

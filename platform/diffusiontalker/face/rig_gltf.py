@@ -17,7 +17,9 @@ _DTYPES = {
     gltf.UNSIGNED_INT: np.uint32, gltf.FLOAT: np.float32,
 }  # fmt: skip
 _WIDTHS = {gltf.SCALAR: 1, gltf.VEC2: 2, gltf.VEC3: 3, gltf.VEC4: 4}
-_SUPPORTED_EXTENSIONS = {"KHR_mesh_quantization", "KHR_materials_unlit", "KHR_texture_transform"}
+_SUPPORTED_EXTENSIONS = {"KHR_mesh_quantization"}
+_PICTURE_EXTENSIONS = ("KHR_texture_", "EXT_texture_", "KHR_materials_", "KHR_lights_", "EXT_lights_")
+"""Textures, materials and lights are not read, so whatever they need does not matter."""
 _TRIANGLES = 4
 
 
@@ -88,7 +90,8 @@ def _document(path: Path) -> gltf.GLTF2:
         raise RigError(f"{path}: cannot be read as GLB: {error}") from error
     if document is None:
         raise RigError(f"{path}: cannot be read as GLB")
-    unknown = sorted(set(document.extensionsRequired or []) - _SUPPORTED_EXTENSIONS)
+    needed = {name for name in document.extensionsRequired or [] if not name.startswith(_PICTURE_EXTENSIONS)}
+    unknown = sorted(needed - _SUPPORTED_EXTENSIONS)
     if unknown:
         raise RigError(f"{path}: needs {', '.join(unknown)}, which is not supported; export without compression")
     return document

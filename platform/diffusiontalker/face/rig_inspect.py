@@ -11,6 +11,7 @@ from diffusiontalker.face.rig import Rig
 from diffusiontalker.face.rig_directions import OURS
 from diffusiontalker.face.rig_files import RigReading
 from diffusiontalker.face.rig_names import suggestion
+from diffusiontalker.face.rig_units import eye_distance
 
 STILL_MM = 0.05
 """A shape whose largest offset is below this moves nothing that could be seen."""
@@ -59,6 +60,8 @@ class RigSummary:
     """The rig and how its file was understood."""
     shapes: tuple[ShapeMotion, ...]
     """In the order of the file."""
+    eye_distance_mm: float | None
+    """Between the eyes; 54 to 74 in adults; None when a blink is missing."""
     lip_gap_mm: float | None
     """Between the lips at rest, in the middle of the mouth; below 0 where they overlap; None when unknown."""
     jaw_gap_mm: float | None
@@ -72,7 +75,7 @@ class RigSummary:
         lines = [
             f"{reading.source}: {rig.num_vertices} vertices, {len(rig.triangles)} triangles",
             f"  units        {reading.units} ({reading.units_from})",
-            f"  head         {_size_cm(rig.neutral)} cm (width x height x depth)",
+            f"  head         {_size_cm(rig.neutral)} cm (width x height x depth){self._eyes()}",
             f"  lips         {_region(rig, rig.lip_vertices)}{self._mouth()}",
             f"  upper face   {_region(rig, rig.upper_face_vertices)}",
             f"  direction    {self._direction()}",
@@ -86,6 +89,9 @@ class RigSummary:
             lines += [f"    {name}{suggestion(name)}" for name in reading.foreign]
         lines += ["", *(f"  warning: {warning}" for warning in self.warnings)] if self.warnings else []
         return "\n".join(lines)
+
+    def _eyes(self) -> str:
+        return "" if self.eye_distance_mm is None else f"; eyes {self.eye_distance_mm / 10:.1f} cm apart"
 
     def _mouth(self) -> str:
         if self.lip_gap_mm is None:
@@ -132,9 +138,11 @@ def inspect_rig(reading: RigReading) -> RigSummary:
     opened = None
     if closed is not None and "jawOpen" in rig.shape_names:
         opened = _lip_gap_mm(rig, rig.neutral + rig.shape_deltas[rig.shape_names.index("jawOpen")])
+    apart = eye_distance(rig.neutral, dict(zip(rig.shape_names, rig.shape_deltas, strict=True)))
     return RigSummary(
         reading=reading,
         shapes=shapes,
+        eye_distance_mm=None if apart is None else 1000 * apart,
         lip_gap_mm=closed,
         jaw_gap_mm=opened,
         warnings=tuple(_warnings(reading, shapes, closed=closed, opened=opened)),

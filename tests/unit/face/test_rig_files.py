@@ -52,6 +52,21 @@ def test_units_are_found_by_the_size_of_the_face(tmp_path, unit, factor):
         assert rig.name == "head"
 
 
+def test_units_may_be_a_number_which_the_eyes_suggest(tmp_path):
+    rig = builtin_rig()
+    content = {"triangles": rig.triangles, "names": np.array(rig.shape_names)}
+    path = save_npz(tmp_path / "head.npz", neutral=rig.neutral * 12.5, deltas=rig.shape_deltas * 12.5, **content)
+    with pytest.raises(
+        RigError, match=r"is a face in neither .*; pass units as metres per unit: 0\.0795 puts the eyes"
+    ):
+        load_rig(path)
+    np.testing.assert_allclose(load_rig(path, units="0.08").neutral, rig.neutral, atol=1e-6)
+    assert (read_rig(path, units="0.08").units, read_rig(path, units="0.08").units_from) == ("0.08", "given")
+    for units in ("0", "-1", "nan", "inf", "inch", ""):
+        with pytest.raises(RigError, match=rf"unknown units '{units}', expected auto, m, cm, mm, or metres per unit"):
+            load_rig(path, units=units)
+
+
 def test_an_npz_may_name_its_regions(tmp_path):
     rig = load_rig(save_npz(tmp_path / "head.npz", lip_vertices=np.array([2, 3])))
     assert rig.lip_vertices.tolist() == [2, 3]
@@ -199,6 +214,9 @@ def test_broken_and_compressed_glbs_are_refused(tmp_path):
     document.save_binary(tmp_path / "draco.glb")
     with pytest.raises(RigError, match="needs KHR_draco_mesh_compression"):
         load_rig(tmp_path / "draco.glb")
+    document.extensionsRequired = ["KHR_texture_basisu", "EXT_texture_webp", "KHR_materials_unlit"]
+    document.save_binary(tmp_path / "textured.glb")  # textures are not read
+    assert load_rig(tmp_path / "textured.glb").shape_names == ("jawOpen", "mouthSmileLeft")
     (tmp_path / "text.glb").write_text("{}")
     with pytest.raises(RigError, match="not a binary glTF"):
         load_rig(tmp_path / "text.glb")

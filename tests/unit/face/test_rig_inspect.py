@@ -42,7 +42,7 @@ def test_the_built_in_head_is_in_order():
     assert summary.warnings == ()
     text = summary.text()
     assert text.startswith("the built-in head: 10812 vertices, 20606 triangles\n")
-    assert "head         15.8 x 27.3 x 22.5 cm" in text
+    assert "head         15.8 x 27.3 x 22.5 cm (width x height x depth); eyes 6.3 cm apart" in text
     assert "52 of 52; missing: none" in text
     assert "mouth closed at rest, 23 mm open with jawOpen" in text
 
@@ -158,6 +158,7 @@ def test_a_head_of_few_shapes_says_what_cannot_be_told(tmp_path):
         shape_deltas=shape(rig, "jawOpen")[None],
     )
     summary = inspected(tmp_path, few)
-    assert (summary.lip_gap_mm, summary.jaw_gap_mm) == (None, None)
+    assert (summary.lip_gap_mm, summary.jaw_gap_mm, summary.eye_distance_mm) == (None, None, None)
+    assert "eyes" not in summary.text()
     assert "taken for granted: the shapes do not tell" in summary.text()
     assert [warning[:12] for warning in summary.warnings] == ["no lip verti", "no upper fac"]

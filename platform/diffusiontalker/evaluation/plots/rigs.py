@@ -16,7 +16,7 @@ _MOST_TINT = 0.55
 _REST_YAW_DEG, _SIDE_YAW_DEG = -18.0, -50.0
 _CUT_SHARE = 0.03
 """Share of all motion that may lie outside of the picture on each side."""
-_MARGIN = 0.14
+_MARGIN = 0.16
 
 _SEEN_FROM_THE_SIDE = frozenset({"cheekPuff", "jawForward", "mouthFunnel", "mouthPucker", "tongueOut"})
 _SHOWN_OPEN = frozenset({"mouthClose", "tongueOut"})
@@ -29,6 +29,8 @@ _CELL_INCHES = 1.35
 _CELL_ASPECT = 0.9
 """Width of a picture over its height."""
 _LABEL_INCHES = 0.3
+_GAP = 0.06
+"""Space between two cells, in cell widths."""
 _HEAD_INCHES, _FOOT_INCHES = 0.6, 0.1
 _REST_CELLS = 2
 """Cells that the picture of the head at rest is wide and high."""
@@ -74,15 +76,15 @@ def draw_rig(images: Mapping[str, Float[np.ndarray, "rows columns 4"]], *, title
     beside = _REST_CELLS * (columns - _REST_CELLS)
     rows = _REST_CELLS + max(0, -(-(len(cells) - beside) // columns))
     rows_pixels, columns_pixels = cells[0][1].shape[:2] if cells else (1, 1)
-    height = _CELL_INCHES * rows_pixels / columns_pixels + _LABEL_INCHES
+    height = (1 - _GAP) * _CELL_INCHES * rows_pixels / columns_pixels + _LABEL_INCHES
     figure = Figure(figsize=(_CELL_INCHES * columns, _HEAD_INCHES + height * rows + _FOOT_INCHES))
     unit = 1 / figure.get_figheight()
     figure.text(0.012, 1 - 0.28 * unit, title, fontsize=12, weight="bold")
     figure.text(0.012, 1 - 0.48 * unit, note, fontsize=8, color=ink(), alpha=0.75)
 
     def place(row: int, column: int, *, cells: int = 1) -> Axes:
-        bottom = 1 - (_HEAD_INCHES + height * (row + cells)) * unit
-        return figure.add_axes((column / columns, bottom, cells / columns, (height * cells - _LABEL_INCHES) * unit))
+        left, bottom = (column + _GAP / 2) / columns, 1 - (_HEAD_INCHES + height * (row + cells)) * unit
+        return figure.add_axes((left, bottom, (cells - _GAP) / columns, (height * cells - _LABEL_INCHES) * unit))
 
     show_picture(place(0, 0, cells=_REST_CELLS), rest)
     free = [(row, column) for row in range(rows) for column in range(columns)
@@ -112,13 +114,21 @@ def _framed(rig: Rig) -> np.ndarray:
     if not motion.any():
         motion = np.ones(rig.num_vertices)
     corners = []
-    for coordinate in rig.neutral.T:
-        order = np.argsort(coordinate)
-        share = np.cumsum(motion[order]) / motion.sum()
-        corners.append([coordinate[order][np.searchsorted(share, part)] for part in (_CUT_SHARE, 1 - _CUT_SHARE)])
-    low, high = np.array(corners).T
+    for vertices in (rig.neutral, _with_open_jaw(rig)):
+        for coordinate in vertices.T:
+            order = np.argsort(coordinate)
+            share = np.cumsum(motion[order]) / motion.sum()
+            corners.append(coordinate[order][np.searchsorted(share, (_CUT_SHARE, 1 - _CUT_SHARE))])
+    lows, highs = np.array(corners).reshape(2, 3, 2).transpose(2, 0, 1)
+    low, high = lows.min(axis=0), highs.max(axis=0)
     margin = _MARGIN * float((high - low).max())
     return np.stack([low - margin, high + margin])
+
+
+def _with_open_jaw(rig: Rig) -> np.ndarray:
+    if "jawOpen" not in rig.shape_names:
+        return rig.neutral
+    return rig.neutral + rig.shape_deltas[rig.shape_names.index("jawOpen")]
 
 
 def _fitted(image: np.ndarray, *, width: int, is_side: bool) -> np.ndarray:
