@@ -1,7 +1,6 @@
 """From faces at the presentation times of pictures to motion at a constant rate, cut where the face was lost."""
 
 import dataclasses
-from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -117,16 +116,3 @@ def _take(track: FaceTrack, sound: Sound, *, inside: slice, fps: float, step_s: 
     columns = [np.interp(target_s, source_s, column) for column in rows.T]
     motion = MotionClip(coefficients=np.stack(columns, axis=1), fps=fps, channel_names=track.channel_names)
     return Take(motion=motion, waveform=waveform, start_s=begin_s, num_filled=int((~is_found).sum()))
-
-
-def as_track(
-    times_s: Sequence[float], faces: Sequence[dict[str, float] | None], *, channel_names: Sequence[str]
-) -> FaceTrack:
-    """A track from one dictionary of ARKit weights per picture, None where no face was found."""
-    rows = [[0.0] * len(channel_names) if face is None else [face[name] for name in channel_names] for face in faces]
-    return FaceTrack(
-        times_s=np.asarray(times_s, dtype=np.float64),
-        is_found=np.array([face is not None for face in faces], dtype=bool),
-        coefficients=np.array(rows, dtype=np.float32).reshape(len(faces), len(channel_names)),
-        channel_names=tuple(channel_names),
-    )

@@ -11,6 +11,8 @@ import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from diffusiontalker.audio import SAMPLE_RATE_HZ
 from diffusiontalker.audio.waveform import encode_flac
 from diffusiontalker.config import publish_file, sha256_of, to_plain
@@ -30,10 +32,10 @@ from diffusiontalker.data.tracking.records import (
     write_manifest,
     write_record,
 )
-from diffusiontalker.data.tracking.timeline import FaceTrack, Take, as_track, frame_rate, takes
+from diffusiontalker.data.tracking.timeline import FaceTrack, Take, frame_rate, takes
 from diffusiontalker.data.tracking.video import VIDEO_SUFFIXES, Picture, VideoError, read_pictures, read_sound
 from diffusiontalker.face import CHANNELS, write_motion
-from diffusiontalker.face.arkit import canonical_name
+from diffusiontalker.face.arkit import CHANNEL_INDEX, canonical_name
 
 _STEPS = 1000
 """Progress is counted in thousandths of a video."""
@@ -255,19 +257,29 @@ def follow(
         tell(picture.time_s)
         return picture
 
-    faces: list[dict[str, float] | None] = []
+    rows: list[np.ndarray] = []
+    is_found: list[bool] = []
+    seen = np.zeros(len(CHANNELS), dtype=bool)
     num_several = 0
     for face in tracker.track(noted(picture) for picture in read_pictures(path)):
-        known = None
-        if face is not None:
-            num_several += face.num_faces > 1
-            named = ((canonical_name(name), value) for name, value in face.coefficients.items())
-            known = {name: value for name, value in named if name is not None}
-        faces.append(known)
-    if len(faces) != len(times_s):
-        raise RuntimeError(f"{path}: the tracker gave {len(faces)} results for {len(times_s)} pictures")
-    seen = {name for face in faces for name in face or ()}
-    return as_track(times_s, faces, channel_names=[name for name in CHANNELS if name in seen]), num_several
+        row = np.zeros(len(CHANNELS), dtype=np.float32)
+        for name, weight in face.coefficients.items() if face else ():
+            channel = canonical_name(name)
+            if channel is not None:
+                row[CHANNEL_INDEX[channel]] = weight
+                seen[CHANNEL_INDEX[channel]] = True
+        rows.append(row)
+        is_found.append(face is not None)
+        num_several += face is not None and face.num_faces > 1
+    if len(rows) != len(times_s):
+        raise RuntimeError(f"{path}: the tracker gave {len(rows)} results for {len(times_s)} pictures")
+    track = FaceTrack(
+        times_s=np.array(times_s),
+        is_found=np.array(is_found),
+        coefficients=np.stack(rows)[:, seen],
+        channel_names=tuple(name for name, is_seen in zip(CHANNELS, seen, strict=True) if is_seen),
+    )
+    return track, num_several
 
 
 def _write(take: Take, name: str, *, out: Path) -> ClipRecord:
