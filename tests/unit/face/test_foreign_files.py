@@ -162,6 +162,14 @@ def test_a_damaged_export_of_audio2face_is_refused_with_its_place(content, messa
     assert str(caught.value).startswith("export.json: ")
 
 
+def test_the_table_of_audio2face_s_services_is_read_by_name(tmp_path):
+    rows = [f"{index / 30},{index / 10},0.5" for index in range(5)]
+    (tmp_path / "a2f.csv").write_text("\n".join(["timeCode,blendShapes.JawOpen,blendShapes.MouthSmileLeft", *rows]))
+    clip = read_motion(tmp_path / "a2f.csv")
+    assert (clip.fps, clip.channel_names) == (30, ("jawOpen", "mouthSmileLeft"))
+    np.testing.assert_allclose(clip.column("jawOpen"), np.arange(5) / 10, atol=1e-7)
+
+
 def npy(array, **options):
     buffer = io.BytesIO()
     np.save(buffer, array, **options)

@@ -35,9 +35,13 @@ class _Sheet:
 
 
 def read_csv(source: MotionSource) -> MotionTable:
-    """A CSV file of either kind: that of Live Link Face has a column `Timecode`."""
+    """A CSV file of either kind: that of Live Link Face has a column `Timecode` that no number stands in.
+
+    (The `timeCode` of Audio2Face's services is in seconds.)
+    """
     sheet = _sheet(source)
-    if _column(sheet, "timecode") is not None:
+    timecode = _column(sheet, "timecode")
+    if timecode is not None and not _is_number(sheet.rows[0][timecode]):
         return _live_link(sheet, source)
     wanted = [column for column, cell in enumerate(sheet.header) if canonical_name(cell) or cell.lower() in TIME_NAMES]
     values = _numbers(sheet, wanted, source.place)

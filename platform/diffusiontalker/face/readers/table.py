@@ -15,7 +15,7 @@ from diffusiontalker.face.readers.timestamps import even_rate, on_even_frames
 LOWEST_VALUE, HIGHEST_VALUE = -0.5, 1.5
 """Trackers overshoot [0, 1] a little; beyond these bounds a file holds something else (percent, angles)."""
 
-TIME_NAMES = ("time_s", "time")
+TIME_NAMES = ("time_s", "time", "timecode")
 _RATE_TOLERANCE = 0.01
 
 
