@@ -1,48 +1,44 @@
-"""The only room that knows Ray: training on Ray Train, bulk work on Ray Data, the jobs from recordings to report."""
+"""The only room that knows Ray: training on Ray Train, bulk work on Ray Data, the jobs from recordings to report.
 
-from diffusiontalker.orchestration.animate_job import run_animate_job
-from diffusiontalker.orchestration.animate_plan import AnimateJobConfig
-from diffusiontalker.orchestration.cluster import ray_cluster
-from diffusiontalker.orchestration.corpus_source import CorpusSourceConfig, open_corpus
-from diffusiontalker.orchestration.distill import ChainConfig, chain_stages, distill
-from diffusiontalker.orchestration.distill_job import run_distill_job
-from diffusiontalker.orchestration.distill_plan import DistillJobConfig
-from diffusiontalker.orchestration.evaluate_job import EvaluateJobConfig, run_evaluate_job
-from diffusiontalker.orchestration.features_job import FeaturesJobConfig, run_features_job
-from diffusiontalker.orchestration.hello import HelloConfig
-from diffusiontalker.orchestration.import_job import ImportJobConfig, run_import_job
-from diffusiontalker.orchestration.job import run_job
-from diffusiontalker.orchestration.main_job import MainJobConfig, run_main_job
-from diffusiontalker.orchestration.run_folder import RunFolder
-from diffusiontalker.orchestration.search_job import run_search_job
-from diffusiontalker.orchestration.search_plan import SearchJobConfig
-from diffusiontalker.orchestration.train import OrchestrationConfig, TrainingError, train_on_ray
+What is public is loaded when it is asked for: every process of a job imports this room, and none needs all of it.
+"""
 
-__all__ = [
-    "AnimateJobConfig",
-    "ChainConfig",
-    "CorpusSourceConfig",
-    "DistillJobConfig",
-    "EvaluateJobConfig",
-    "FeaturesJobConfig",
-    "HelloConfig",
-    "ImportJobConfig",
-    "MainJobConfig",
-    "OrchestrationConfig",
-    "RunFolder",
-    "SearchJobConfig",
-    "TrainingError",
-    "chain_stages",
-    "distill",
-    "open_corpus",
-    "ray_cluster",
-    "run_animate_job",
-    "run_distill_job",
-    "run_evaluate_job",
-    "run_features_job",
-    "run_import_job",
-    "run_job",
-    "run_main_job",
-    "run_search_job",
-    "train_on_ray",
-]
+import importlib
+from typing import Any
+
+_MODULES = {
+    "AnimateJobConfig": "animate_plan",
+    "ChainConfig": "distill",
+    "CorpusSourceConfig": "corpus_source",
+    "DistillJobConfig": "distill_plan",
+    "EvaluateJobConfig": "evaluate_job",
+    "FeaturesJobConfig": "features_job",
+    "HelloConfig": "hello",
+    "ImportJobConfig": "import_job",
+    "MainJobConfig": "main_job",
+    "OrchestrationConfig": "train",
+    "RunFolder": "run_folder",
+    "SearchJobConfig": "search_plan",
+    "TrainingError": "train",
+    "chain_stages": "distill",
+    "open_corpus": "corpus_source",
+    "ray_cluster": "cluster",
+    "run_animate_job": "animate_job",
+    "run_distill_job": "distill_job",
+    "run_evaluate_job": "evaluate_job",
+    "run_features_job": "features_job",
+    "run_import_job": "import_job",
+    "run_job": "job",
+    "run_main_job": "main_job",
+    "run_search_job": "search_job",
+    "train_on_ray": "train",
+}
+"""Public name -> its module."""
+
+__all__ = list(_MODULES)  # pyright: ignore[reportUnsupportedDunderAll]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)

@@ -20,6 +20,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from diffusiontalker.config import ConfigError
 from diffusiontalker.orchestration.cluster import environment, ray_cluster
+from diffusiontalker.orchestration.failure import JobError
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +30,7 @@ _TASKS_PER_ACTOR = 4
 ItemT = TypeVar("ItemT")
 
 
-class BulkError(RuntimeError):
+class BulkError(JobError):
     """Bulk work that ended before it was done, or made nothing; the message says why and how to go on."""
 
 

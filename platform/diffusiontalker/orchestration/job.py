@@ -11,8 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from diffusiontalker.config import load_config
-from diffusiontalker.orchestration.actor_pool import BulkError
-from diffusiontalker.orchestration.train import TrainingError
+from diffusiontalker.orchestration.failure import JobError
 from diffusiontalker.storage import local_copy
 
 logger = logging.getLogger(__name__)
@@ -62,7 +61,7 @@ def run_job(
     except KeyboardInterrupt:
         logger.error("interrupted; continue with --resume")
         return FAILED
-    except (TrainingError, BulkError) as error:
+    except JobError as error:
         logger.error("%sfailed: %s", f"{error.__cause__}\n\n" if error.__cause__ else "", error)
         return FAILED
     except ValueError as error:

@@ -25,6 +25,7 @@ from diffusiontalker.orchestration.checkpoints import (
     set_unusable_record_aside,
 )
 from diffusiontalker.orchestration.cluster import environment, ray_cluster
+from diffusiontalker.orchestration.failure import JobError
 from diffusiontalker.orchestration.progress import QueueTelemetry, Span, TrainingMonitor
 from diffusiontalker.storage import absolute_uri, open_filesystem
 from diffusiontalker.training import (
@@ -42,7 +43,7 @@ from diffusiontalker.training import (
 logger = logging.getLogger(__name__)
 
 
-class TrainingError(RuntimeError):
+class TrainingError(JobError):
     """A training that ended before it was done; the message says why and how to go on."""
 
 
