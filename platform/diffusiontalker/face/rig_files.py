@@ -109,7 +109,10 @@ def _settled(path: Path, *, source: str, units: str, up: str, names: Mapping[str
     elif path.suffix.lower() == ".glb":
         raw = read_glb(path, meaning=meaning)
     else:
-        raise RigError(f"{path}: unknown rig format '{path.suffix}'; expected .npz, .glb or a folder of OBJ files")
+        raise RigError(
+            f"{path}: unknown rig format '{path.suffix}'; expected .npz, .glb or a folder of OBJ files; "
+            "a 3D program such as Blender exports it as .glb with its shape keys"
+        )
     check_shape_names(tuple(raw.shapes), foreign=raw.foreign, place=path, meaning=meaning, table=names)
     check_size(raw, path)
     named = {str(meaning(name)): name for name in raw.shapes}

@@ -99,7 +99,9 @@ def _document(path: Path) -> gltf.GLTF2:
 
 def _target_names(mesh: gltf.Mesh, path: Path) -> list[str]:
     count = max((len(primitive.targets or []) for primitive in mesh.primitives), default=0)
-    names = (mesh.extras or {}).get("targetNames", []) if isinstance(mesh.extras, dict) else []
+    holders = [mesh.extras, *(primitive.extras for primitive in mesh.primitives)]  # some exporters name them there
+    named = [extras["targetNames"] for extras in holders if isinstance(extras, dict) and extras.get("targetNames")]
+    names = named[0] if named else []
     if count and len(names) != count:
         raise RigError(
             f"{path}: mesh '{mesh.name}' has {count} morph targets but {len(names)} names in extras.targetNames; "

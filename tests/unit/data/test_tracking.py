@@ -230,7 +230,7 @@ def test_videos_are_found_in_folders(tmp_path: Path) -> None:
     with pytest.raises(CorpusError, match="empty: no video in it"):
         list_videos([tmp_path / "empty"])
     with pytest.raises(CorpusError, match="no video was given"):
-        track_videos([], tmp_path / "out", tracker=SquareTracker())
+        list_videos([])
 
 
 @pytest.mark.parametrize(

@@ -184,6 +184,14 @@ def test_a_written_glb_is_read_back(tmp_path):
     assert rig.shape_names == ("jawOpen", "mouthSmileLeft")
 
 
+def test_names_of_shapes_may_stand_at_the_primitive(tmp_path):
+    path = write_glb(tmp_path, mesh={"extras": {}})
+    document = gltf.GLTF2().load_binary(path)
+    document.meshes[0].primitives[0].extras = {"targetNames": ["jawOpen", "mouthSmile_L"]}
+    document.save_binary(path)
+    assert load_rig(path).shape_names == ("jawOpen", "mouthSmileLeft")
+
+
 def test_node_transforms_of_a_glb_are_applied(tmp_path):
     half = float(np.sqrt(0.5))
     path = write_glb(tmp_path, node={"scale": [2, 2, 2], "rotation": [0, half, 0, half], "translation": [0, 1, 0]})

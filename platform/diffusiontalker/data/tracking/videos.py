@@ -116,8 +116,10 @@ def list_videos(paths: Sequence[Path]) -> list[Path]:
     """The videos given, those of folders and their subfolders included, each once.
 
     Raises:
-        CorpusError: when a path does not exist or a folder holds no video.
+        CorpusError: when there is no path, one does not exist, or a folder holds no video.
     """
+    if not paths:
+        raise CorpusError("no video was given; give files or folders")
     videos: list[Path] = []
     for path in paths:
         if path.is_dir():
@@ -302,8 +304,6 @@ def _named(videos: Sequence[Path], config: TrackingConfig) -> dict[str, tuple[Pa
                 "different --speaker"
             )
         planned[name] = (path, Labels(speaker=speaker, emotion=config.emotion, split=config.split))
-    if not planned:
-        raise CorpusError("no video was given; give files or folders")
     return planned
 
 
