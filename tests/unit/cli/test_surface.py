@@ -103,7 +103,8 @@ def test_the_version_is_the_package_version(command: Callable) -> None:
     [
         (
             [],
-            "a verb is missing (allowed: animate, convert, play, enroll, voices, corpus, rig, evaluate, serve, keys, bench)",
+            "a verb is missing (allowed: animate, convert, play, enroll, voices, corpus, rig, evaluate, serve, keys, "
+            "bench)",
         ),
         (["anmate"], "'anmate' is no verb; perhaps you meant 'animate'"),
         (["corpus"], "diffusiontalker corpus: a verb is missing (allowed: import, synthesize, label, track, inspect)"),
