@@ -2,7 +2,8 @@
 
     python jobs/import_corpus.py --recordings /data/beat --importing.motion-fps 30 --out runs/beat
     python jobs/import_corpus.py --recordings /data/mine --format folder --out runs/mine --uri s3://films/corpora/mine
-    ray job submit --working-dir . -- python jobs/import_corpus.py --recordings /shared/beat --out s3://films/runs/beat
+    ray job submit --working-dir . -- python jobs/import_corpus.py --config import.yaml --recordings /shared/beat
+        --out s3://films/runs/beat
 
 The corpus goes to `corpus/` in the run folder, or to --uri. Clips that fail a check are left out and listed in its
 import_report.json. A pool of actors on Ray Data reads and checks; what is checked is kept until the corpus is whole,
