@@ -93,7 +93,10 @@ def _document(path: Path) -> gltf.GLTF2:
     needed = {name for name in document.extensionsRequired or [] if not name.startswith(_PICTURE_EXTENSIONS)}
     unknown = sorted(needed - _SUPPORTED_EXTENSIONS)
     if unknown:
-        raise RigError(f"{path}: needs {', '.join(unknown)}, which is not supported; export without compression")
+        raise RigError(
+            f"{path}: needs {', '.join(unknown)}, which is not supported; export without compression, or undo it with "
+            f"'npx @gltf-transform/cli copy {path.name} plain.glb'"
+        )
     return document
 
 
