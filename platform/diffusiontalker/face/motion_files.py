@@ -6,6 +6,7 @@ from pathlib import Path
 
 from diffusiontalker.config import publish_file
 from diffusiontalker.face.formats import FORMATS, MOTION_FORMATS, MOTION_SUFFIXES, MotionFormat, format_named, format_of
+from diffusiontalker.face.head import builtin_rig
 from diffusiontalker.face.motion import MotionClip, MotionError
 from diffusiontalker.face.readers import MAX_GAP_S, MotionSource, to_clip
 from diffusiontalker.face.rig import Rig
@@ -85,6 +86,12 @@ def encode_motion(
         raise MotionError(f"motion format '{motion_format}' can only be read; choose {', '.join(MOTION_FORMATS)}")
     if clip.num_frames == 0:
         raise MotionError("the clip has no frames, so there is nothing to write")
+    held = (rig or builtin_rig()).shape_names if known.has_head else known.channels
+    if held is not None and not set(held) & set(clip.channel_names):
+        raise MotionError(
+            f"motion format '{motion_format}' holds {held[0]} and the like, but none of {clip.channel_names[0]} to "
+            f"{clip.channel_names[-1]}; write them as npz, parquet, csv or json"
+        )
     return known.encode(clip, rig, audio_name)
 
 
