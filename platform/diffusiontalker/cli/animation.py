@@ -75,6 +75,7 @@ class Animate(Verb):
         """Reads, animates, writes."""
         output = MotionOutput(
             path=self.out,
+            argument="--out",
             motion_format=self.format,
             audio=self.audio,
             with_audio=self.with_audio,

@@ -96,6 +96,7 @@ class Convert(Verb):
     def _output(self, out: Path) -> MotionOutput:
         return MotionOutput(
             path=out,
+            argument="OUT",
             motion_format=self.format,
             audio=self.audio,
             with_audio=self.audio is not None,

@@ -29,6 +29,8 @@ class MotionOutput:
 
     path: Path
     """Where the motion goes."""
+    argument: str
+    """What the command line calls that."""
     motion_format: str | None
     """Its format; None: what the name says."""
     audio: Path | None
@@ -72,9 +74,10 @@ class MotionOutput:
             raise UsageError(f"--format {self.motion_format}: expected one of {', '.join(MOTION_FORMATS)}")
         format_to_write(self.path, self.motion_format).require_installed()
         if not self.overwrite:
-            require_new(self.path, remedy="choose another path or add --overwrite")
+            require_new(self.path, remedy=f"choose another {self.argument} or add --overwrite")
         if self.with_audio and not self.overwrite and not self.is_sound_there:
-            require_new(self.sound_path, remedy="the sound would go there; choose another path or add --overwrite")
+            remedy = f"the sound would go there; choose another {self.argument} or add --overwrite"
+            require_new(self.sound_path, remedy=remedy)
 
     def write(self, clip: "MotionClip", *, rig: "Rig | None") -> None:
         """Writes the sound, if it is wanted, then the motion; says what a format cannot hold.
