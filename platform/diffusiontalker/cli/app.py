@@ -16,6 +16,8 @@ import tyro
 
 from diffusiontalker import __version__
 from diffusiontalker.cli.animation import Animate, Enroll, ListVoices
+from diffusiontalker.cli.bench_bulk import BenchBulk
+from diffusiontalker.cli.bench_corpus import BenchCorpus
 from diffusiontalker.cli.bench_features import BenchFeatures
 from diffusiontalker.cli.bench_submission import BenchSubmission
 from diffusiontalker.cli.bench_training import BenchTraining
@@ -71,6 +73,8 @@ VERBS: dict[str, type[Verb] | Group] = {
         verbs={
             "training": BenchTraining,
             "submission": BenchSubmission,
+            "bulk": BenchBulk,
+            "corpus": BenchCorpus,
             "features": BenchFeatures,
             "search": BenchSearch,
             "serve": BenchServe,

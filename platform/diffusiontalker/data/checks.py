@@ -11,6 +11,7 @@ from jaxtyping import Float32
 
 from diffusiontalker.audio import timebase
 from diffusiontalker.data.clip import Clip, CorpusError
+from diffusiontalker.data.corpus_writer import EncodedClip
 from diffusiontalker.face.motion import MotionClip
 
 _SILENT_PEAK = 1e-3
@@ -76,7 +77,7 @@ class ContentRegistry:
     def __init__(self) -> None:
         self._first: dict[tuple[str, str], tuple[str, str]] = {}
 
-    def check(self, clip: Clip, content: Sequence[tuple[str, str]]) -> None:
+    def check(self, clip: Clip | EncodedClip, content: Sequence[tuple[str, str]]) -> None:
         """Refuses a clip that another split already has: testing on training data."""
         for key in content:
             other_id, other_split = self._first.get(key, (clip.clip_id, clip.split))
@@ -86,7 +87,7 @@ class ContentRegistry:
                     f"{clip.split}; keep it in one split"
                 )
 
-    def add(self, clip: Clip, content: Sequence[tuple[str, str]]) -> list[str]:
+    def add(self, clip: Clip | EncodedClip, content: Sequence[tuple[str, str]]) -> list[str]:
         """Remembers a clip; returns a warning for each part of it that an earlier clip has too."""
         warnings = []
         for key in content:
