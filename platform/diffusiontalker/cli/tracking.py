@@ -15,7 +15,8 @@ class TrackVideos(Verb):
 
     Needs the extra packages of "pip install 'diffusiontalker[track]'" and MediaPipe's model face_landmarker.task, which
     you download once. What comes out is a folder for "diffusiontalker corpus import". Run it again with the same --out
-    to add videos or to go on after an interruption: finished videos are not tracked again.
+    to add videos or to go on after an interruption: finished videos are not tracked again. To use more cores run it for
+    different videos at the same time, with the same --out.
 
     Examples:
         diffusiontalker corpus track interviews/anna --model face_landmarker.task --out recordings/tracked

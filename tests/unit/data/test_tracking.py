@@ -167,6 +167,18 @@ def test_finished_videos_are_not_tracked_again(tmp_path: Path) -> None:
     assert files(out) == files(tmp_path / "at_once")
 
 
+def test_a_rejected_video_is_tracked_again_only_once_it_is_another_file(tmp_path: Path) -> None:
+    good, video, out = write(tmp_path / "a" / "good.mkv"), tmp_path / "a" / "v.mkv", tmp_path / "out"
+    video.write_bytes(b"broken")
+    for num_kept in (0, 2):
+        report = track_videos([good, video], out, tracker=SquareTracker())
+        assert (len(report.rejected), report.num_kept) == (1, num_kept)
+    write(video, LEVELS[::-1])
+    report = track_videos([good, video], out, tracker=SquareTracker())
+    assert (len(report.rejected), report.num_kept) == (0, 1)
+    assert [row["clip_id"] for row in rows(out)] == ["a_good", "a_v"]
+
+
 def test_other_labels_need_no_tracking_but_other_settings_do(tmp_path: Path) -> None:
     video, out, tracker = write(tmp_path / "a" / "v.mkv"), tmp_path / "out", SquareTracker()
     track_videos([video], out, tracker=tracker)
@@ -186,6 +198,21 @@ def test_folders_of_several_speakers_and_emotions_gather_in_one(tmp_path: Path) 
         name = video.parent.name
         track_videos([video], out, tracker=SquareTracker(), config=TrackingConfig(speaker=f"ann_{name}", emotion=name))
     assert [(row["speaker"], row["emotion"]) for row in rows(out)] == [("ann_happy", "happy"), ("ann_sad", "sad")]
+
+
+def test_processes_that_share_a_folder_list_the_clips_of_all(tmp_path: Path) -> None:
+    videos = [write(tmp_path / "a" / f"{name}.mkv", np.roll(LEVELS, name)) for name in (1, 2)]
+    out = tmp_path / "out"
+
+    class Sharing(SquareTracker):
+        """While it tracks, somebody else tracks another video."""
+
+        def track(self, pictures):
+            track_videos(videos[1:], out, tracker=SquareTracker())
+            return super().track(pictures)
+
+    track_videos(videos[:1], out, tracker=Sharing())
+    assert [row["clip_id"] for row in rows(out)] == ["a_1", "a_2"]
 
 
 def test_names_that_would_collide_are_refused_and_nothing_is_replaced(tmp_path: Path) -> None:

@@ -150,7 +150,8 @@ def track_videos(
 
     A video's clips are called `<speaker>_<file name>`, with `~1`, `~2` ... where the face was lost for long in between.
     `videos/<name>.json` says what was made of each. A video that is there already, tracked with the same tracker and
-    settings, is not tracked again; it gets the labels of this call.
+    settings, is not tracked again; it gets the labels of this call. Several processes may track different videos into
+    one folder at a time: whichever ends last lists the clips of all.
 
     Args:
         videos: files.
@@ -177,14 +178,16 @@ def track_videos(
         video = _Video(path=path, name=name, labels=labels, out=out, tracker=tracker, config=config)
         before = records.get(name)
         record = video.record(before, tell=tell)
-        num_kept += before is not None and record.settings == before.settings
-        if before is None or before.sha256 == record.sha256:
+        num_kept += before is not None and (record.sha256, record.settings) == (before.sha256, before.settings)
+        if record.settings:  # else the name belongs to another video
             records[name] = record
             write_record(out, name, record)
             write_manifest(out, records.values())
             remove_clips(out, set(before.clips if before else ()) - set(record.clips))
         done.append(record)
         tell(1.0)
+    records = read_records(out)  # once more: another process may have added some
+    write_manifest(out, records.values())
     report = TrackingReport(out=out, videos=tuple(done), num_kept=num_kept)
     if not any(record.clips for record in records.values()):
         raise CorpusError(f"{out}: not a single video could be used\n{report.text()}")
@@ -204,13 +207,13 @@ class _Video:
         deciding = {name: value for name, value in to_plain(self.config).items() if name not in _LABELS}
         settings = f"{self.tracker.identity}; {json.dumps(deciding, sort_keys=True)}"
         known = VideoRecord(video=self.path.name, sha256=sha256_of(self.path), settings=settings, labels=self.labels)
-        if before is not None and before.sha256 != known.sha256:
+        if before is not None and before.clips and before.sha256 != known.sha256:
             return dataclasses.replace(known, settings="", reason=(
                 f"{self.path}: its clips would be called '{self.name}', but in {self.out} those of another "
                 f"{before.video} are; rename it, give another --speaker, or, to replace the other, remove "
                 f"{self.out}/{RECORDS_FOLDER}/{self.name}.json"
             ))  # fmt: skip
-        if before is not None and before.settings == settings:
+        if before is not None and (before.sha256, before.settings) == (known.sha256, settings):
             return dataclasses.replace(before, labels=self.labels)
         remove_record(self.out, self.name)
         try:
