@@ -17,6 +17,7 @@ from diffusiontalker.face import (
     encode_motion,
     format_of,
     load_rig,
+    read_motion,
 )
 
 WITHOUT_TONGUE = CHANNELS[:51]
@@ -53,6 +54,18 @@ def test_motion_survives_the_way_through_two_formats(first, second):
         assert back.channel_names == clip.channel_names
     elif "tongueOut" in back.channel_names:
         assert not back.column("tongueOut").any()
+
+
+@pytest.mark.parametrize("motion_format", USABLE)
+def test_a_real_recording_survives_every_format(real_data, motion_format):
+    clip = read_motion(sorted((real_data / "grid_faces" / "clips").glob("s1_*.csv"))[0])
+    back = through(clip, motion_format)
+    assert (back.fps, back.num_frames) == (25, clip.num_frames)
+    assert "tongueOut" not in clip.channel_names
+    assert set(back.channel_names) - set(clip.channel_names) <= {"tongueOut"} & set(FIXED.get(motion_format, ()))
+    np.testing.assert_allclose(
+        back.with_channels(clip.channel_names).coefficients, clip.coefficients, rtol=0, atol=PRECISION[motion_format]
+    )
 
 
 @pytest.mark.parametrize("motion_format", [name for name in USABLE if name not in FIXED])

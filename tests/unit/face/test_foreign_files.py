@@ -104,6 +104,16 @@ def test_a_beat_file_with_dropped_frames_is_filled():
         (beat_frame(time=None), "'time' is None in frame 3"),
         (beat_frame(time=2 / 60), "at frame 3 .*expected growing times"),
         (beat_frame(time=float("inf")), "time is inf in frame 3"),
+        (beat_frame(time=10**400), "'time' is 1000.* in frame 3"),
+        (beat_frame(weights=[0, 10**400]), "frame 3, column 'MouthSmile_L' is 1000.*, expected a number"),
+        (
+            beat(frames=[{"weights": [0, 0], "time": time} for time in (0, 16.7, 33.3)]),
+            "are 16.6 s apart, that is 0.0601 fps, expected 1 to 1000 fps; are its times in seconds",
+        ),
+        (
+            beat(frames=[{"weights": [0, 0], "time": time} for time in (0, 1e-9, 2e-9, 0.2)]),
+            r"are 1e-09 s apart, that is 1e\+09 fps",
+        ),
         (beat_frame(time=3 / 60 + 1), "at frame 4 .*expected growing times"),
         (
             beat(frames=[{"weights": [0, 0], "time": time} for time in (0, 1 / 60, 2 / 60, 1, 1 + 1 / 60)]),
@@ -145,6 +155,7 @@ def test_exports_for_audio2face_have_its_keys():
         ([], "expected an object with 'exportFps'"),
         ({"facsNames": []}, "lacks weightMat"),
         ({"weightMat": []}, "lacks facsNames"),
+        (a2f(exportFps=10**400), "frame rate is 1000"),
         (a2f(exportFps=0), "frame rate is 0, expected a positive number"),
         (a2f(exportFps="fast"), "frame rate is 'fast'"),
         (a2f(numPoses=3), "'numPoses' is 3, but there are 2"),
@@ -254,7 +265,7 @@ def test_arrow_streams_and_files_are_read_and_damaged_ones_refused():
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, texts.schema) as writer:
         writer.write_table(texts)
-    with pytest.raises(MotionError, match="column 'jawOpen' holds object, expected numbers"):
+    with pytest.raises(MotionError, match="column 'jawOpen' holds string, expected numbers"):
         decode_motion(sink.getvalue().to_pybytes(), "arrow")
 
 

@@ -81,7 +81,11 @@ def _columns(source: MotionSource, kind: str, read: Callable[[], pa.Table]) -> M
     if not table.num_rows:
         raise MotionError(f"{place}: holds no frames")
     wanted = [index for index, name in enumerate(column_names) if canonical_name(name) or name.lower() in TIME_NAMES]
-    columns = [_floats(table.column(index).to_numpy(), f"column '{column_names[index]}'", place) for index in wanted]
+    for index in wanted:
+        column_type = table.schema.field(index).type
+        if not (pa.types.is_floating(column_type) or pa.types.is_integer(column_type)):
+            raise MotionError(f"{place}: column '{column_names[index]}' holds {column_type}, expected numbers")
+    columns = [table.column(index).to_numpy().astype(np.float64) for index in wanted]
     values = np.stack(columns, axis=1) if columns else np.zeros((table.num_rows, 0))
     names, values, times_s = split_time([column_names[index] for index in wanted], values, place)
     return MotionTable(names=names or column_names, values=values, fps=fps, times_s=times_s, row_word="row")

@@ -12,6 +12,9 @@ from diffusiontalker.face.motion import MotionError
 from diffusiontalker.face.readers.source import MotionSource
 from diffusiontalker.face.readers.table import MotionTable, checked_rate
 
+_LARGEST_WHOLE = 2**53
+"""Larger ones are no weights or seconds, and too large for floats in the end."""
+
 
 def read_json(source: MotionSource) -> MotionTable:
     """A JSON file of any of the three kinds."""
@@ -89,7 +92,7 @@ def _beat(content: dict[str, Any], source: MotionSource) -> MotionTable:
     for number, frame in enumerate(frames):
         if not isinstance(frame, dict) or not {"weights", "time"} <= frame.keys():
             raise MotionError(f"{place}: frame {number} (counted from 0) must be an object with 'weights' and 'time'")
-        if not isinstance(frame["time"], int | float) or isinstance(frame["time"], bool):
+        if not _is_number(frame["time"]):
             raise MotionError(
                 f"{place}: 'time' is {frame['time']!r} in frame {number} (counted from 0), expected seconds"
             )
@@ -115,6 +118,11 @@ def _audio2face(content: dict[str, Any], source: MotionSource) -> MotionTable:
     return MotionTable(names=names, values=values, fps=checked_rate(content.get("exportFps"), place))
 
 
+def _is_number(value: Any) -> bool:
+    is_whole = isinstance(value, int) and not isinstance(value, bool) and abs(value) < _LARGEST_WHOLE
+    return is_whole or isinstance(value, float)
+
+
 def _names(names: Any, key: str, place: str) -> list[str]:
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise MotionError(f"{place}: '{key}' must be a list of channel names")
@@ -133,6 +141,6 @@ def _weights(
             count = len(weights) if isinstance(weights, list) else f"a {type(weights).__name__}"
             raise MotionError(f"{place}: {row} holds {count}, expected {len(names)} weights, one per name")
         for name, weight in zip(names, weights, strict=True):
-            if not isinstance(weight, int | float) or isinstance(weight, bool):
+            if not _is_number(weight):
                 raise MotionError(f"{place}: {row}, column '{name}' is {weight!r}, expected a number")
     return np.array(frames, dtype=np.float64).reshape(len(frames), len(names))

@@ -104,7 +104,7 @@ def checked_rate(value: object, place: str) -> float | None:
         return None
     try:
         rate = float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         rate = float("nan")
     if not np.isfinite(rate) or rate <= 0:
         raise MotionError(f"{place}: its frame rate is {value!r}, expected a positive number such as 25, 30 or 60")

@@ -16,6 +16,8 @@ _WHOLE_RATE = 5e-4
 """Rates this close to a whole number are that number; 29.97 and its relatives are twice as far away."""
 _WAVERING_RATE = 0.02
 """The same where times waver."""
+_LOWEST_RATE, _HIGHEST_RATE = 1, 1000
+"""Of recordings: beyond these, times are in another unit, and filling a gap would take all memory."""
 _JITTER = 0.1
 """Deviation from the grid, in frames, up to which a frame counts as being on it."""
 
@@ -69,7 +71,7 @@ def on_even_frames(
         (as many or more frames, columns) and the rate of the grid, which is that of frames without a gap between them.
 
     Raises:
-        MotionError: for times that do not grow, and for a longer gap.
+        MotionError: for times that do not grow or are not in seconds, and for a longer gap.
     """
     _check_finite(times_s, place=place, name="its time", place_of=place_of)
     steps = np.diff(times_s)
@@ -80,6 +82,11 @@ def on_even_frames(
             "expected growing times; sort the rows or keep one take per file"
         )
     rate = _typical_rate(times_s, steps)
+    if not _LOWEST_RATE <= rate <= _HIGHEST_RATE:
+        raise MotionError(
+            f"{place}: its frames are {1 / rate:.3g} s apart, that is {rate:.3g} fps, expected {_LOWEST_RATE} to "
+            f"{_HIGHEST_RATE} fps; are its times in seconds?"
+        )
     missing = np.round(steps * rate).astype(int) - 1
     gaps = np.nonzero(missing > 0)[0]
     if len(gaps):
