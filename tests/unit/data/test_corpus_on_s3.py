@@ -32,6 +32,7 @@ def test_a_corpus_lives_in_an_s3_compatible_store(bucket, make_clip, tmp_path):
     corpus = Corpus.open(f"{bucket}/mine/one")
     corpus.verify()
     assert [clip.clip_id for clip in corpus.clips("test")] == ["b"]
+    assert [clip.clip_id for block in corpus.blocks("train") for clip in corpus.read_block(block)] == ["a"]
     with pytest.raises(CorpusError, match="already exists"):
         write_corpus(clips, f"{bucket}/mine/one", motion_fps=25.0)
     with pytest.raises(CorpusError, match="there is no corpus"):
