@@ -135,6 +135,16 @@ FORMATS: dict[str, MotionFormat] = {
             )
             for name in ("usda", "usdc")
         ),
+        *(
+            MotionFormat(
+                name=name,
+                suffix=f".{name}",
+                media_type="application/octet-stream",
+                decode=readers.read_usd,
+                needs_usd=True,
+            )
+            for name in ("usd", "usdz")
+        ),
         MotionFormat(name="npy", suffix=".npy", media_type="application/octet-stream", decode=readers.read_npy),
         MotionFormat(
             name="livelink",

@@ -21,7 +21,7 @@ from diffusiontalker.face import (
 )
 
 Usd = pytest.importorskip("pxr.Usd", reason="usd-core is not installed (pip install 'diffusiontalker[usd]')")
-from pxr import UsdGeom, UsdMedia, UsdSkel, UsdValidation  # noqa: E402
+from pxr import UsdGeom, UsdMedia, UsdSkel, UsdUtils, UsdValidation  # noqa: E402
 
 REAL_RIG = (
     Path(os.environ.get("DIFFUSIONTALKER_REAL_DATA", Path(__file__).parents[3].parent / "shared" / "data"))
@@ -149,6 +149,20 @@ def test_files_of_other_programs_are_read_by_name_and_time_code():
     assert decode_motion(spread.encode(), "usda").fps == 30
     still = stage(weights=" = [0.25, 0]")
     assert decode_motion(still.encode(), "usda").coefficients.tolist() == [[0.25, 0]]
+
+
+def test_packages_and_files_of_either_kind_are_read(tmp_path):
+    clip = make_clip()
+    write_motion(clip, tmp_path / "clip.usdc")
+    stage = Usd.Stage.Open(str(tmp_path / "clip.usdc"))
+    stage.GetRootLayer().Export(str(tmp_path / "clip.usd"))
+    assert UsdUtils.CreateNewUsdzPackage(str(tmp_path / "clip.usdc"), str(tmp_path / "clip.usdz"))
+    for suffix in ("usd", "usdz"):
+        back = read_motion(tmp_path / f"clip.{suffix}")
+        assert (back.fps, back.channel_names) == (clip.fps, clip.channel_names)
+        np.testing.assert_array_equal(back.coefficients, clip.coefficients)
+        with pytest.raises(MotionError, match=f"unknown motion format '{suffix}' .it can only be read."):
+            write_motion(clip, tmp_path / f"new.{suffix}")
 
 
 @pytest.mark.parametrize(
