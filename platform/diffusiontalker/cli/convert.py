@@ -26,6 +26,7 @@ class Convert(Verb):
         .glb .usda .usdc                           an animated head (USD needs the extra diffusiontalker[usd])
         .npy                                       52 unnamed columns, alphabetical; only read, needs --input-fps
         .usd .usdz                                 only read
+
     A plain .csv or .json that is read may be any of its kinds. Channels are matched by name, never by position;
     only ARKit channels are kept, not the rotation of head and eyes.
 

@@ -1,5 +1,6 @@
 """`convert` and `play`, and what `animate` writes beside its motion."""
 
+import dataclasses
 import json
 import socket
 import struct
@@ -12,9 +13,11 @@ import numpy as np
 import pytest
 
 from diffusiontalker.audio.waveform import read_waveform
+from diffusiontalker.cli.convert import Convert
 from diffusiontalker.client.live_link import LiveLinkError, play_live_link
 from diffusiontalker.face import CHANNELS, MotionClip, read_motion, write_motion
 from diffusiontalker.face.live_link import NUM_VALUES
+from diffusiontalker.face.readers import MAX_GAP_S
 
 
 def make_clip(num_frames: int = 30, fps: float = 30.0) -> MotionClip:
@@ -34,6 +37,11 @@ def test_a_file_is_converted_by_the_end_of_its_new_name(tmp_path: Path, motion: 
     assert (outcome.code, outcome.err) == (0, "")
     assert outcome.out == f"wrote {tmp_path / 'take.beat.json'}: 1.00 s, 30 frames at 30 fps, 51 channels\n"
     np.testing.assert_array_equal(read_motion(tmp_path / "take.beat.json").coefficients, make_clip().coefficients)
+
+
+def test_gaps_are_filled_as_far_as_readers_do_by_default() -> None:
+    (default,) = [field.default for field in dataclasses.fields(Convert) if field.name == "max_gap_s"]
+    assert default == MAX_GAP_S
 
 
 def test_a_flag_says_the_format_where_names_do_not(tmp_path: Path, motion: Path, command: Callable) -> None:
