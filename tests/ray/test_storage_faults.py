@@ -12,7 +12,7 @@ from sounds import speech, wav
 from tiny_student import tiny_bundle
 from trainings import LONG, QUICK, checkpoints, differences, rows, trained_here
 
-from diffusiontalker.data import Corpus, write_corpus
+from diffusiontalker.data import Corpus, ReadingConfig, write_corpus
 from diffusiontalker.inference import VoiceStore, enroll, save_bundle
 from diffusiontalker.orchestration import train_on_ray
 
@@ -26,6 +26,10 @@ def bucket(s3_proxy):
     boto3.client("s3").create_bucket(Bucket="faults")
     yield "s3://faults"
     s3_proxy.faults = Faults()
+
+
+STREAMED = dataclasses.replace(LONG, reading=ReadingConfig(memory_hours=0.0, num_lanes=1))
+"""Reads its clips from the store in every epoch."""
 
 
 def test_a_training_whose_corpus_and_checkpoints_lie_in_a_bad_store_learns_the_same(
@@ -43,10 +47,10 @@ def test_a_training_whose_corpus_and_checkpoints_lie_in_a_bad_store_learns_the_s
         "telemetry_folder": tmp_path, "orchestration": dataclasses.replace(QUICK, max_failures=0),
     }  # fmt: skip
     with meanwhile(lambda: s3_proxy.fail_for(3.0), when=lambda: log.exists() and len(rows(tmp_path)) >= 45):
-        talker = train_on_ray(LONG, **where)
+        talker = train_on_ray(STREAMED, **where)
     did = s3_proxy.counts - before
     assert min(did["slowed_down"], did["cut"], did["refused"]) > 0, did
-    every_step = list(range(1, LONG.num_steps + 1))
+    every_step = list(range(1, STREAMED.num_steps + 1))
     assert [row["step"] for row in rows(tmp_path)] == every_step, "no step was repeated"
     assert "validation/loss" in rows(tmp_path)[-1]
     assert list((tmp_path / "tensorboard").glob("events.*"))
@@ -55,10 +59,10 @@ def test_a_training_whose_corpus_and_checkpoints_lie_in_a_bad_store_learns_the_s
     kept = boto3.client("s3").list_objects_v2(Bucket="faults", Prefix="runs/bad/checkpoint_")["Contents"]
     assert sum(one["Key"].endswith("/training_state.pt") for one in kept) == QUICK.checkpoints_to_keep
     assert not talker.training
-    assert differences(talker, trained_here(LONG, tiny_corpus)) == []
+    assert differences(talker, trained_here(STREAMED, tiny_corpus)) == []
 
     monkeypatch.delattr("ray.train.torch.TorchTrainer")
-    again = train_on_ray(LONG, **where)
+    again = train_on_ray(STREAMED, **where)
     assert differences(again, talker) == [], "what is finished is only read"
     assert [row["step"] for row in rows(tmp_path)] == every_step
 
