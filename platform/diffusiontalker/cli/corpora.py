@@ -29,18 +29,19 @@ class ImportCorpus(Verb):
                  ogg or mp3, motion any file with ARKit names; paths are relative to the folder
         beat     1_wayne_0_1_1.wav and .json ...; emotions and splits are the official ones
         3d-etf   03-01-05-01-02-01-12.wav and .npy (RAVDESS), RD_Radio11_000.wav and .npy (HDTF); about a tenth of the
-                 speakers are for validation, another tenth for the test
+                 speakers are for validation, another tenth for the test, unless splits.csv (name, split) says otherwise
         vocaset  data_verts.npy, subj_seq_to_idx.pkl, raw_audio_fixed.pkl, templates.pkl; motion is how far every vertex
                  lies from the subject's head at rest, in metres; the split is the official one
-        livelink a csv per take of Live Link Face and its sound, wav say, of the same name; a folder per performer
+        livelink a csv per take of Live Link Face and its sound, wav say, of the same name; a folder per performer; a
+                 tenth of the takes each for validation and test, unless a splits.csv says otherwise
 
     Examples:
         diffusiontalker corpus import recordings --out corpora/mine
         diffusiontalker corpus import recordings --out s3://bucket/mine --motion-fps 30 --strict
-        diffusiontalker corpus import beat_english --format beat --out corpora/beat --motion-fps 60 --correct-sync drift
+        diffusiontalker corpus import beat_english --format beat --out corpora/beat --licence "CC BY-NC 4.0"
         diffusiontalker corpus import 3D-ETF --format 3d-etf --out corpora/etf --motion-fps 30
         diffusiontalker corpus import vocaset --format vocaset --out corpora/vocaset --motion-fps 30 --max-drift-s 0.5
-        diffusiontalker corpus import takes --format livelink --out corpora/takes --motion-fps 60 --face-lag-s 0.08
+        diffusiontalker corpus import takes --format livelink --out corpora/takes --motion-fps 60 --correct-sync drift
     """
 
     source: Positional[Path]
@@ -63,6 +64,10 @@ class ImportCorpus(Verb):
     """Shift faces that are clearly late or early against their sound (offset), also where that changes (drift)."""
     face_lag_s: float = 0.0
     """By how many seconds the face is late in every clip, if you know; it is shifted back by that."""
+    licence: str = ""
+    """Licence of the recordings; every bundle trained on them states it."""
+    credit: str = ""
+    """Whom to credit for the recordings; every bundle trained on them does."""
 
     def run(self) -> None:
         """Imports and prints what happened to the clips."""

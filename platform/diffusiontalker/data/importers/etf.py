@@ -2,7 +2,7 @@
 
 RAVDESS: `modality-channel-emotion-intensity-statement-repetition-actor`. HDTF: `RD_Radio11_000`, the speaker and the
 number of a piece. There is no official split, so speakers are split: `validation` and `test` hold people whom training
-never sees, of each part about a tenth.
+never sees, of each part about a tenth. A `splits.csv` may say otherwise.
 """
 
 import re
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from diffusiontalker.data.clip import CorpusError
+from diffusiontalker.data.importers.own_splits import with_own_splits
 from diffusiontalker.data.importers.pairs import NamedPair, named_pairs, split_of_names
 from diffusiontalker.data.importers.source import ClipList, ClipSource, FilePair, UnusableClip, shown
 
@@ -49,7 +50,7 @@ def list_etf(folder: Path) -> ClipList:
         for pair, (_, speaker, emotion) in named.items()
     ]
     foreign = [pair.name for pair in pairs if pair not in named]
-    return ClipList(format="3d-etf", clips=tuple(clips), notes=tuple(_notes(foreign)))
+    return with_own_splits(ClipList(format="3d-etf", clips=tuple(clips), notes=tuple(_notes(foreign))), folder)
 
 
 def _clip(pair: NamedPair, *, speaker: str, emotion: str, split: str) -> ClipSource:

@@ -2,7 +2,8 @@
 
 The app keeps the sound inside the video of a take; it has to be taken out first. The first folder inside the recordings
 is the performer; below it takes may have folders of their own, as the app exports them. There is no official split, so
-the takes of each performer are split; all count as neutral. Where emotions were played, write a folder corpus instead.
+the takes of each performer are split, unless a `splits.csv` says otherwise; all count as neutral. Where emotions were
+played, write a folder corpus instead.
 """
 
 from collections import defaultdict
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from diffusiontalker.data.clip import CorpusError
+from diffusiontalker.data.importers.own_splits import with_own_splits
 from diffusiontalker.data.importers.pairs import NamedPair, named_pairs, split_of_takes
 from diffusiontalker.data.importers.source import ClipList, ClipSource, FilePair, UnusableClip, files_below, shown
 
@@ -49,7 +51,8 @@ def list_livelink(folder: Path) -> ClipList:
         of_performer[_performer(take, folder)].append(take.name)
     splits = split_of_takes(of_performer)
     clips = tuple(_clip(take, speaker=_performer(take, folder), split=splits[take.name]) for take in takes)
-    return ClipList(format="livelink", clips=clips, notes=tuple(_notes(sorted(besides), of_performer)))
+    listed = ClipList(format="livelink", clips=clips, notes=tuple(_notes(sorted(besides), of_performer)))
+    return with_own_splits(listed, folder)
 
 
 def _performer(take: NamedPair, folder: Path) -> str:
