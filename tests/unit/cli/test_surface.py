@@ -24,8 +24,8 @@ SURFACE = {
     "play": "SOURCE fps from_format input_fps loop subject udp",
     "enroll": "REFERENCES bundle device name voices",
     "voices list": "voices",
-    "corpus import": "SOURCE correct_sync credit face_lag_s format licence max_drift_s max_rejected_fraction motion_fps out "
-    "range_tolerance strict",
+    "corpus import": "SOURCE correct_sync credit face_lag_s format licence max_drift_s max_rejected_fraction "
+    "motion_fps out range_tolerance strict",
     "corpus synthesize": "emotions motion_fps num_speakers num_unseen_speakers out seed sentences_per_speaker_emotion",
     "corpus label": "FOLDER bundle device out seed",
     "corpus track": "VIDEOS emotion max_gap_s min_found min_seconds model motion_fps out speaker split",

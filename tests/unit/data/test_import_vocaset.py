@@ -172,6 +172,10 @@ FILE_SPOILERS = {
         lambda folder: (folder / "subj_seq_to_idx.pkl").write_bytes(pickle.dumps({TRAIN_SUBJECT: [1]})),
         f"subj_seq_to_idx.pkl: subject '{TRAIN_SUBJECT}' holds a list",
     ),
+    "sequence is a number": (
+        lambda folder: (folder / "subj_seq_to_idx.pkl").write_bytes(pickle.dumps({TRAIN_SUBJECT: {1: {0: 0}}})),
+        f"subj_seq_to_idx.pkl: subject '{TRAIN_SUBJECT}' holds names that are no text",
+    ),
     "templates are an array": (
         lambda folder: (folder / "templates.pkl").write_bytes(pickle.dumps(np.zeros(3))),
         "templates.pkl: holds a ndarray, expected a dictionary by subject",

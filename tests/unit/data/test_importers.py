@@ -1,6 +1,7 @@
 """What holds for the import of every format: recognition, names not positions, parts that can be taken apart."""
 
 import pickle
+import random
 
 import numpy as np
 import pytest
@@ -179,3 +180,29 @@ def test_hidden_files_are_no_recordings(tmp_path):
     assert isinstance(clip, ClipSource)
     assert checked_clip(clip, config=ImportConfig()).clip.seconds == 1.0
     assert len(checked_clip(clip, config=ImportConfig()).clip.waveform) == SAMPLE_RATE_HZ
+
+
+def damaged(content: bytes, *, draw: random.Random) -> bytes:
+    """A few bytes changed, cut off, taken out or put in."""
+    place, count = draw.randrange(min(len(content), draw.choice((150, len(content))))), draw.randrange(1, 9)
+    changed = draw.choice((draw.randbytes(count), b"", draw.randbytes(2 * count)))
+    return content[:place] if draw.random() < 0.2 else content[:place] + changed + content[place + count :]
+
+
+@pytest.mark.parametrize("corpus_format", WRITERS)
+def test_no_damage_makes_an_import_fail_in_another_way_than_by_its_own_errors(corpus_format, tmp_path):
+    WRITERS[corpus_format](tmp_path)
+    draw = random.Random(0)
+    whole = {path: path.read_bytes() for path in sorted(tmp_path.rglob("*")) if path.is_file()}
+    num_found = 0
+    for _ in range(60):
+        path = draw.choice(list(whole))
+        path.write_bytes(damaged(whole[path], draw=draw))
+        try:
+            clips = list_clips(tmp_path, corpus_format=corpus_format).clips
+            outcomes = [checked_or_rejected(clip, config=ImportConfig()) for clip in clips]
+            num_found += any(isinstance(outcome, RejectedClip) for outcome in outcomes)
+        except CorpusError:
+            num_found += 1
+        path.write_bytes(whole[path])
+    assert num_found > 20

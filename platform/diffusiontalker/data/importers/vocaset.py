@@ -60,7 +60,8 @@ class VocasetClip(ClipSource):
         """Sound and displacements. The sound of all sentences is one file: a process reads it once and keeps it."""
         template = _cached(self.folder / TEMPLATES_NAME)[self.speaker]
         vertices = _open_vertices(self.folder / VERTICES_NAME)[list(self.rows)]
-        displacements = vertices.astype(np.float64) - np.asarray(template, dtype=np.float64)
+        with np.errstate(invalid="ignore", over="ignore"):  # what is not finite is told by its place
+            displacements = vertices.astype(np.float64) - np.asarray(template, dtype=np.float64)
         self._check(displacements)
         motion = MotionClip(
             coefficients=displacements.reshape(len(self.rows), -1),
@@ -115,13 +116,13 @@ def list_vocaset(folder: Path) -> ClipList:
         raise CorpusError(f"{folder / AUDIO_NAME}: there is no such file; copy the whole corpus")
     num_rows, num_vertices = _open_vertices(folder / VERTICES_NAME).shape[:2]
     for name, content in ((INDEX_NAME, index), (TEMPLATES_NAME, templates)):
-        if not isinstance(content, Mapping):
-            raise CorpusError(f"{folder / name}: holds a {type(content).__name__}, expected a dictionary by subject")
+        _check_named(content, f"{folder / name}:", by="subject")
     names = vertex_channel_names(num_vertices)
     clips: list[ClipSource] = []
     left_out = []
     for subject in sorted(index):
-        for sequence in sorted(_mapping(index[subject], f"{folder / INDEX_NAME}: subject '{subject}'")):
+        _check_named(index[subject], f"{folder / INDEX_NAME}: subject '{subject}'", by="sequence")
+        for sequence in sorted(index[subject]):
             clip_id, split = f"{subject}_{sequence}", _split(subject, sequence)
             if split is None:
                 left_out.append(clip_id)
@@ -174,7 +175,7 @@ def _open_vertices(path: Path) -> np.ndarray:
         vertices = np.load(path, mmap_mode="r", allow_pickle=False)
     except FileNotFoundError:
         raise CorpusError(f"{path}: there is no such file; copy the whole corpus") from None
-    except (OSError, ValueError, EOFError) as error:
+    except Exception as error:  # a damaged header raises whatever Python makes of its text
         raise CorpusError(f"{path}: cannot be read as NPY without pickle ({error}); copy the corpus again") from None
     is_array = isinstance(vertices, np.ndarray)
     if not is_array or vertices.ndim != 3 or vertices.shape[2] != 3 or vertices.dtype.kind != "f":
@@ -225,10 +226,10 @@ def _templates(templates: Mapping[str, Any], clips: list[ClipSource]) -> bytes:
     return buffer.getvalue()
 
 
-def _mapping(value: Any, place: str) -> Mapping[str, Any]:
-    if not isinstance(value, Mapping):
-        raise CorpusError(f"{place} holds a {type(value).__name__}, expected a dictionary by sequence")
-    return value
+def _check_named(value: Any, place: str, *, by: str) -> None:
+    if not isinstance(value, Mapping) or not all(isinstance(name, str) for name in value):
+        what = f"a {type(value).__name__}" if not isinstance(value, Mapping) else "names that are no text"
+        raise CorpusError(f"{place} holds {what}, expected a dictionary by {by}; copy the corpus again")
 
 
 def _notes(left_out: list[str]) -> Iterator[str]:

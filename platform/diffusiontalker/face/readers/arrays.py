@@ -93,6 +93,7 @@ def _columns(source: MotionSource, kind: str, read: Callable[[], pa.Table]) -> M
 
 def _floats(array: np.ndarray, what: str, place: str) -> np.ndarray:
     try:
-        return np.asarray(array, dtype=np.float64)
+        with np.errstate(invalid="ignore", over="ignore"):  # what is not finite is told by its place
+            return np.asarray(array, dtype=np.float64)
     except (TypeError, ValueError):
         raise MotionError(f"{place}: {what} holds {array.dtype}, expected numbers") from None
