@@ -5,6 +5,7 @@ import dataclasses
 from diffusiontalker.audio.waveform import write_wav
 from diffusiontalker.data import EMOTIONS, SPEAKER_NAMES, speak
 from diffusiontalker.face import Rig, write_motion
+from diffusiontalker.face.arkit import is_arkit
 from diffusiontalker.inference import Bundle, animate
 from diffusiontalker.orchestration.run_folder import RunFolder
 
@@ -28,11 +29,15 @@ class HelloConfig:
 
 
 def say_hello(config: HelloConfig, bundle: Bundle, folder: RunFolder, *, rig: Rig) -> None:
-    """Writes `hello.wav`, `hello.csv` and `hello.glb`, unless they are there."""
-    if folder.hello("glb").exists():
+    """Writes `hello.wav`, `hello.csv` and `hello.glb`, for vertices `hello.npz`, unless they are there."""
+    has_weights = is_arkit(bundle.talker.channel_names)
+    if folder.hello("glb" if has_weights else "npz").exists():
         return
     spoken = speak(config.text, voice=config.voice, emotion=config.emotion, motion_fps=bundle.motion_fps)
     write_wav(spoken.waveform, folder.hello("wav"), overwrite=True)
     motion = animate(bundle, spoken.waveform)
+    if not has_weights:
+        write_motion(motion, folder.hello("npz"), overwrite=True)
+        return
     write_motion(motion, folder.hello("csv"), overwrite=True)
     write_motion(motion, folder.hello("glb"), rig=rig, audio_path=folder.hello("wav"), overwrite=True)

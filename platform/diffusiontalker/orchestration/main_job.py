@@ -2,7 +2,8 @@
 
     corpus -> Ray Train -> bundle -> regression control -> report -> hello.wav, .csv, .glb
 
-Each stage leaves an artefact in the run folder; a resumed run skips the stages whose artefacts are there.
+Each stage leaves an artefact in the run folder; a resumed run skips the stages whose artefacts are there. A talker of
+vertices is not measured, as the figures are about ARKit weights: it has no control and no report, and hello is an .npz.
 """
 
 import dataclasses
@@ -15,6 +16,7 @@ from diffusiontalker.config import expanded_path
 from diffusiontalker.data import Corpus
 from diffusiontalker.evaluation import EvaluationConfig, evaluate, results_table, standard_systems
 from diffusiontalker.face import Rig, load_rig
+from diffusiontalker.face.arkit import is_arkit
 from diffusiontalker.inference import Bundle, SamplingConfig, load_bundle, save_bundle
 from diffusiontalker.orchestration.cards import measured, training_card
 from diffusiontalker.orchestration.cluster import ray_cluster
@@ -93,19 +95,22 @@ def _run(config: MainJobConfig, folder: RunFolder, *, rig: Rig) -> str:
     logger.info(
         "%d clips, %.1f minutes, splits %s", corpus.info.num_clips, corpus.info.seconds / 60, corpus.info.splits
     )
+    is_measured = is_arkit(corpus.info.channel_names)
     workers = config.orchestration
     with ray_cluster(num_cpus=workers.num_workers * workers.cpus_per_worker):
         logger.info("stage 2 of 5, teacher")
         bundle = _trained_bundle(config, corpus, folder, path=folder.bundle)
         bundles = {"teacher": bundle}
-        if config.regression_steps:
+        if config.regression_steps and is_measured:
             logger.info("stage 3 of 5, regression control")
             bundles["regression"] = _trained_bundle(_regression(config), corpus, folder, path=folder.regression)
     logger.info("stage 4 of 5, evaluation")
-    content = _measured(config, corpus, bundles, folder, rig=rig)
+    result = "not measured: its faces are vertices, the figures are about ARKit weights"
+    if is_measured:
+        result = results_table(_measured(config, corpus, bundles, folder, rig=rig)["systems"])
     logger.info("stage 5 of 5, hello")
     say_hello(config.hello, bundle, folder, rig=rig)
-    return f"{results_table(content['systems'])}\n\n{_paths(folder)}"
+    return f"{result}\n\n{_paths(folder)}"
 
 
 def _regression(config: MainJobConfig) -> MainJobConfig:
@@ -168,6 +173,7 @@ def _paths(folder: RunFolder) -> str:
         "sentence": folder.hello("wav"),
         "its face": folder.hello("glb"),
         "its curves": folder.hello("csv"),
+        "its vertices": folder.hello("npz"),
         "training log": folder.metrics,
     }
-    return "\n".join(f"{name:12} {folder.shown(path)}" for name, path in made.items())
+    return "\n".join(f"{name:12} {folder.shown(path)}" for name, path in made.items() if path.exists())
