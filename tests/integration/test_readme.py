@@ -13,6 +13,8 @@ from diffusiontalker.orchestration import (
     AnimateJobConfig,
     DistillJobConfig,
     EvaluateJobConfig,
+    FeaturesJobConfig,
+    ImportJobConfig,
     MainJobConfig,
     SearchJobConfig,
 )
@@ -59,6 +61,8 @@ JOBS = {
     "jobs/train_teacher.py": MainJobConfig,
     "jobs/distill_student.py": DistillJobConfig,
     "jobs/evaluate.py": EvaluateJobConfig,
+    "jobs/import_corpus.py": ImportJobConfig,
+    "jobs/precompute_features.py": FeaturesJobConfig,
     "jobs/search_student.py": SearchJobConfig,
 }
 
