@@ -8,11 +8,13 @@ without a jaw channel (vertices) cannot be told. Knows nothing about files.
 
 import dataclasses
 import itertools
+import math
 from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Float, Float32
 
+from diffusiontalker.audio import timebase
 from diffusiontalker.audio.timebase import SAMPLE_RATE_HZ
 from diffusiontalker.face.motion import MotionClip
 
@@ -130,20 +132,30 @@ def correction(estimate: SyncEstimate | None, *, follows_drift: bool) -> tuple[f
     return lags if max(map(abs, lags)) >= NOTICEABLE_S else None
 
 
-def retimed(motion: MotionClip, *, start_lag_s: float, end_lag_s: float) -> MotionClip:
-    """The motion on the clock of its sound: what came `lag` seconds late comes in time.
+def in_time(
+    waveform: Float32[np.ndarray, "samples"], motion: MotionClip, *, start_lag_s: float, end_lag_s: float
+) -> tuple[Float32[np.ndarray, "kept"], MotionClip]:
+    """Sound and face of the same instants: what the face showed `lag` seconds late comes with its sound.
 
-    The lag changes evenly from the first to the last frame. A face that was early is held at first; one that was late
-    ends earlier.
+    The lag goes evenly from the first frame to the last. Sound that then has no face is cut off, the end for a face
+    that was late, the start for one that was early; and so is the end of an early face, which has no sound.
     """
-    last_s = (motion.num_frames - 1) / motion.fps
-    times_s = np.arange(motion.num_frames + round(motion.fps * MAX_LAG_S) + 1) / motion.fps
-    share = np.clip(times_s / last_s, 0.0, 1.0) if last_s > 0 else np.zeros(len(times_s))
+    first_s, last_s = max(0.0, -start_lag_s), (motion.num_frames - 1) / motion.fps
+    most_frames = motion.num_frames + math.ceil(motion.fps * max(0.0, -start_lag_s, -end_lag_s)) + 1
+    times_s = first_s + np.arange(most_frames) / motion.fps
+    share = np.clip(times_s / last_s, 0.0, 1.0) if last_s > 0 else np.zeros(most_frames)
     wanted_s = times_s + start_lag_s + (end_lag_s - start_lag_s) * share
-    wanted_s = wanted_s[: max(1, int((wanted_s <= last_s + 0.5 / motion.fps).sum()))]
+    kept = waveform[round(first_s * SAMPLE_RATE_HZ) :]
+    covering = timebase.motion_frames(len(kept), motion_fps=motion.fps)
+    wanted_s = wanted_s[wanted_s <= last_s + 0.5 / motion.fps]
+    soundless = min(max(0, len(wanted_s) - covering), round(max(0.0, -end_lag_s) * motion.fps))
+    wanted_s = wanted_s[: len(wanted_s) - soundless]
     source_s = np.arange(motion.num_frames) / motion.fps
     columns = [np.interp(wanted_s, source_s, column) for column in motion.coefficients.T]
-    return dataclasses.replace(motion, coefficients=np.stack(columns, axis=1))
+    moved = dataclasses.replace(motion, coefficients=np.stack(columns, axis=1))
+    faceless = len(kept) - timebase.samples_of_frames(moved.num_frames, fps=moved.fps)
+    surplus = min(max(0, faceless), round(max(0.0, end_lag_s) * SAMPLE_RATE_HZ))
+    return kept[: len(kept) - surplus], moved
 
 
 def _opening(motion: MotionClip, *, num_frames: int) -> Float[np.ndarray, "frames"] | None:

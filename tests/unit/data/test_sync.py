@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from diffusiontalker.audio import SAMPLE_RATE_HZ
 from diffusiontalker.audio.waveform import read_waveform, write_wav
-from diffusiontalker.data import ImportConfig, checked_clip, import_corpus, list_clips, speak
+from diffusiontalker.data import CorpusError, ImportConfig, checked_clip, import_corpus, list_clips, speak
 from diffusiontalker.data.importers.sync_summary import summarize_sync, sync_warnings
-from diffusiontalker.data.sync import CLEAR, SyncEstimate, correction, estimate_sync, retimed
+from diffusiontalker.data.sync import CLEAR, SyncEstimate, correction, estimate_sync, in_time
 from diffusiontalker.face import MotionClip, read_motion, write_motion
 
 TEXTS = (
@@ -55,10 +55,10 @@ def _fours(clips):
 
 def late(motion, start_s, end_s=None):
     """The motion delayed by so many seconds at its start and at its end; as long as before."""
-    end_s = start_s if end_s is None else end_s
-    delayed = retimed(motion, start_lag_s=-start_s, end_lag_s=-end_s)
-    index = np.minimum(np.arange(motion.num_frames), delayed.num_frames - 1)
-    return dataclasses.replace(motion, coefficients=delayed.coefficients[index])
+    times_s = np.arange(motion.num_frames) / motion.fps
+    delayed_s = times_s - np.linspace(start_s, start_s if end_s is None else end_s, motion.num_frames)
+    columns = [np.interp(delayed_s, times_s, column) for column in motion.coefficients.T]
+    return dataclasses.replace(motion, coefficients=np.stack(columns, axis=1))
 
 
 def test_an_exact_face_of_synthetic_speech_is_in_time(spoken):
@@ -104,8 +104,9 @@ def test_a_known_drift_of_a_real_minute_is_found_and_followed_back(start_s, end_
         assert estimate.start_lag_s == pytest.approx(start_s, abs=0.08)
         assert estimate.end_lag_s == pytest.approx(end_s, abs=0.08)
         assert estimate.drift_s == pytest.approx(end_s - start_s, abs=0.12)
-        back = retimed(drifting, start_lag_s=estimate.start_lag_s, end_lag_s=estimate.end_lag_s)
-        left = estimate_sync(waveform, back)
+        left = estimate_sync(
+            *in_time(waveform, drifting, start_lag_s=estimate.start_lag_s, end_lag_s=estimate.end_lag_s)
+        )
         assert max(abs(left.start_lag_s), abs(left.end_lag_s)) < 0.06
 
 
@@ -148,26 +149,43 @@ def test_noise_says_nothing_clear():
     assert not estimate_sync(waveform, motion).is_clear
 
 
+def ramp(frames, fps):
+    """A channel that tells the time, and a sound that does."""
+    times_s = np.arange(frames) / fps
+    samples_s = np.arange(round(frames / fps * SAMPLE_RATE_HZ)) / SAMPLE_RATE_HZ
+    return samples_s.astype(np.float32), MotionClip(coefficients=times_s[:, None], fps=fps, channel_names=("jawOpen",))
+
+
 @settings(max_examples=50, deadline=None)
 @given(
     lag_s=st.floats(-0.5, 0.5),
-    frames=st.integers(1, 200),
+    frames=st.integers(50, 200),
     fps=st.sampled_from([24.0, 25.0, 29.97, 30.0, 60.0]),
 )
-def test_a_ramp_is_shifted_exactly_and_held_at_the_ends(lag_s, frames, fps):
-    times_s = np.arange(frames) / fps
-    motion = MotionClip(coefficients=times_s[:, None], fps=fps, channel_names=("jawOpen",))
-    shifted = retimed(motion, start_lag_s=lag_s, end_lag_s=lag_s)
-    got_s = np.arange(shifted.num_frames) / fps
-    np.testing.assert_allclose(shifted.coefficients[:, 0], np.clip(got_s + lag_s, 0.0, times_s[-1]), atol=1e-5)
-    assert shifted.num_frames == pytest.approx(max(1, frames - lag_s * fps), abs=1)
+def test_every_frame_is_the_one_that_was_late_and_sound_without_a_face_is_cut(lag_s, frames, fps):
+    waveform, motion = ramp(frames, fps)
+    sound, face = in_time(waveform, motion, start_lag_s=lag_s, end_lag_s=lag_s)
+    first_s = float(sound[0])
+    shown_s = first_s + np.arange(face.num_frames) / fps + lag_s
+    np.testing.assert_allclose(face.coefficients[:, 0], np.clip(shown_s, 0.0, (frames - 1) / fps), atol=1e-4)
+    assert first_s == pytest.approx(max(0.0, -lag_s), abs=1e-4)
+    assert len(sound) / SAMPLE_RATE_HZ == pytest.approx(face.duration_s, abs=1.01 / fps)
+    assert face.duration_s == pytest.approx(frames / fps - abs(lag_s), abs=1.01 / fps)
 
 
 def test_a_changing_lag_is_followed_evenly():
-    motion = MotionClip(coefficients=np.arange(101)[:, None] / 100, fps=10.0, channel_names=("jawOpen",))
-    got = retimed(motion, start_lag_s=0.0, end_lag_s=-0.5).coefficients[:, 0]
-    times_s = np.arange(len(got)) / 10
-    np.testing.assert_allclose(got, (times_s - 0.5 * np.minimum(times_s / 10, 1)) / 10, atol=1e-6)
+    waveform, motion = ramp(101, 10.0)
+    sound, face = in_time(waveform, motion, start_lag_s=0.0, end_lag_s=0.5)
+    times_s = np.arange(face.num_frames) / 10
+    np.testing.assert_allclose(face.coefficients[:, 0], np.minimum(times_s + 0.05 * times_s, 10.0), atol=1e-4)
+    assert (sound[0], len(sound) / SAMPLE_RATE_HZ) == (0.0, pytest.approx(face.duration_s, abs=0.1))
+
+
+def test_a_face_of_another_length_stays_one():
+    waveform, motion = ramp(100, 25.0)
+    sound, face = in_time(np.tile(waveform, 2), motion, start_lag_s=0.2, end_lag_s=0.2)
+    assert len(sound) / SAMPLE_RATE_HZ == pytest.approx(7.8)
+    assert face.duration_s == pytest.approx(3.8)
 
 
 ESTIMATE = SyncEstimate(lag_s=0.2, confidence=0.5, start_lag_s=0.05, end_lag_s=0.35)
@@ -236,11 +254,22 @@ def test_a_corrected_import_has_the_faces_that_were_recorded(choice, is_correcte
         assert checked.is_corrected == is_corrected
         again = estimate_sync(checked.clip.waveform, checked.clip.motion)
         assert abs(again.lag_s) < 0.03
-        jaw, expected = (motion.column("jawOpen")[:-30] for motion in (checked.clip.motion, clip.motion))
-        assert np.abs(jaw - expected[: len(jaw)]).mean() < 0.03
+        jaw = checked.clip.motion.column("jawOpen")
+        assert np.abs(jaw - clip.motion.column("jawOpen")[: len(jaw)]).mean() < 0.03
+        assert checked.clip.seconds == pytest.approx(clip.seconds - 0.2, abs=0.05)
     report = import_corpus(source, tmp_path / "corpus", config=config)
     assert report.sync.num_corrected == (len(clips) if is_corrected else 0)
     assert ("4 clips were corrected" in report.text()) == is_corrected
+
+
+@pytest.mark.parametrize("lag_s", [9.0, -9.0])
+def test_a_clip_shorter_than_the_lag_is_refused(lag_s, folder):
+    clip = sentences()[0]
+    source = folder((clip.waveform, clip.motion))
+    with pytest.raises(
+        CorpusError, match=rf"lasts \d\.\d\d s, so that nothing is left .* by {lag_s:g} s; give another"
+    ):
+        checked_clip(list_clips(source).clips[0], config=ImportConfig(face_lag_s=lag_s))
 
 
 def test_a_drifting_recording_is_warned_of_and_corrected_on_demand(grid, folder, tmp_path):

@@ -10,7 +10,7 @@ from diffusiontalker.data.clip import Clip, CorpusError
 from diffusiontalker.data.corpus_writer import EncodedClip
 from diffusiontalker.data.importers.config import ImportConfig
 from diffusiontalker.data.importers.source import ClipSource
-from diffusiontalker.data.sync import SyncEstimate, correction, estimate_sync, retimed
+from diffusiontalker.data.sync import SyncEstimate, correction, estimate_sync, in_time
 from diffusiontalker.face import CHANNELS, MotionClip, MotionError
 from diffusiontalker.face.arkit import is_arkit
 
@@ -57,17 +57,17 @@ def checked_clip(source: ClipSource, *, config: ImportConfig) -> CheckedClip:
     motion = _clamped(recorded.motion) if has_weights else recorded.motion
     labels = {name: getattr(source, name) for name in ("clip_id", "speaker", "emotion", "split")}
     clip = Clip(waveform=recorded.waveform, motion=motion, **labels)
-    sync, lags, in_time = _in_time(clip, config=config)
-    checks.check_drift(in_time, clip.waveform, max_drift_s=config.max_drift_s + max(map(abs, lags)))
+    sync, is_corrected, timed = _in_time(clip, config=config)
+    checks.check_drift(timed.motion, timed.waveform, max_drift_s=config.max_drift_s)
     still = ("motion never moves; the face was probably not tracked",) if checks.is_still(motion) else ()
     return CheckedClip(
-        clip=dataclasses.replace(clip, motion=in_time).aligned(
+        clip=timed.aligned(
             motion_fps=config.motion_fps, channel_names=CHANNELS if has_weights else motion.channel_names
         ),
         channel_names=motion.channel_names,
         content=checks.content_keys(clip),
         sync=sync,
-        is_corrected=lags != (config.face_lag_s, config.face_lag_s),
+        is_corrected=is_corrected,
         warnings=recorded.warnings + still,
     )
 
@@ -80,20 +80,25 @@ def checked_or_rejected(source: ClipSource, *, config: ImportConfig) -> CheckedC
         return RejectedClip(reason=str(error))
 
 
-def _in_time(clip: Clip, *, config: ImportConfig) -> tuple[SyncEstimate | None, tuple[float, float], MotionClip]:
-    """How the face stands, the lags at start and end it was relieved of, and what came of it."""
-    lags = (config.face_lag_s, config.face_lag_s)
-    motion = clip.motion
+def _in_time(clip: Clip, *, config: ImportConfig) -> tuple[SyncEstimate | None, bool, Clip]:
+    """How the face stands, whether it was corrected because of that, and the clip with all corrections."""
     if config.face_lag_s:
-        motion = retimed(motion, start_lag_s=lags[0], end_lag_s=lags[1])
-    sync = estimate_sync(clip.waveform, motion)
-    if config.correct_sync == "none":
-        return sync, lags, motion
-    found = correction(sync, follows_drift=config.correct_sync == "drift")
-    if found is None:
-        return sync, lags, motion
-    motion = retimed(motion, start_lag_s=found[0], end_lag_s=found[1])
-    return sync, (lags[0] + found[0], lags[1] + found[1]), motion
+        clip = _moved(clip, config.face_lag_s, config.face_lag_s)
+    sync = estimate_sync(clip.waveform, clip.motion)
+    lags = None
+    if config.correct_sync != "none":
+        lags = correction(sync, follows_drift=config.correct_sync == "drift")
+    return sync, lags is not None, _moved(clip, *lags) if lags else clip
+
+
+def _moved(clip: Clip, start_lag_s: float, end_lag_s: float) -> Clip:
+    waveform, motion = in_time(clip.waveform, clip.motion, start_lag_s=start_lag_s, end_lag_s=end_lag_s)
+    if not len(waveform) or not motion.num_frames:
+        raise CorpusError(
+            f"lasts {clip.seconds:.2f} s, so that nothing is left when its face is shifted by {start_lag_s:g} s; give "
+            "another face_lag_s, or drop the clip"
+        )
+    return dataclasses.replace(clip, waveform=waveform, motion=motion)
 
 
 def _clamped(motion: MotionClip) -> MotionClip:

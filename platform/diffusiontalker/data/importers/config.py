@@ -19,9 +19,12 @@ class ImportConfig:
     max_rejected_fraction: float = 0.2
     """Import fails when more than this share of the clips is rejected: the export is then wrong as a whole."""
     correct_sync: Literal["none", "offset", "drift"] = "none"
-    """What to do about a face that is clearly late or early: nothing, shift it, or follow a lag that changes too."""
+    """What to do about a face that is clearly late or early: nothing, shift it, or follow a lag that changes too.
+
+    Sound that then has no face is cut off.
+    """
     face_lag_s: float = 0.0
-    """By how many seconds the face is late in every clip (negative: early), if you know; it is shifted back."""
+    """By how many seconds the face is late in every clip (negative: early), if you know; it is taken back likewise."""
     licence: str = ""
     """Licence of the recordings; every bundle trained on them states it."""
     credit: str = ""
