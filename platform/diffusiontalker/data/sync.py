@@ -47,6 +47,8 @@ _RIVAL = round(0.12 * _RATE)
 _LAGS = np.arange(-_REACH, _REACH + 1)
 _UNLIKELY = 0.15 * np.abs(_LAGS) / _REACH
 """Correlation that a lag must have more than none to be believed: syllables repeat every 0.3 s or so."""
+_MIN_CORRELATION = 0.2
+"""Of real clips in time 99 of 100 reach 0.28, of long ones 0.32."""
 _MIN_OPENING = 1e-3
 """A mouth whose opening deviates less than this does not speak."""
 
@@ -101,7 +103,7 @@ def estimate_sync(waveform: Float32[np.ndarray, "samples"], motion: MotionClip) 
         likely = curve - _UNLIKELY
         top = int(likely.argmax())
         confidence = _confidence(likely, [np.abs(_LAGS - _LAGS[top])], num_frames=num_frames)
-        return SyncEstimate(lag_s=_lag_s(curve, top), confidence=0.0 if _is_edge(top) else confidence)
+        return SyncEstimate(lag_s=_lag_s(curve, top), confidence=confidence if _is_found(curve, top) else 0.0)
     surface = _line_scores(curves, centres=(edges[:-1] + edges[1:]) / (2.0 * num_frames))
     likely = surface - np.maximum(_UNLIKELY[:, None], _UNLIKELY)
     start, end = (int(index) for index in np.unravel_index(likely.argmax(), likely.shape))
@@ -111,7 +113,7 @@ def estimate_sync(waveform: Float32[np.ndarray, "samples"], motion: MotionClip) 
     start_lag_s, end_lag_s = _lag_s(surface[:, end], start), _lag_s(surface[start], end)
     return SyncEstimate(
         lag_s=(start_lag_s + end_lag_s) / 2,
-        confidence=0.0 if _is_edge(start) or _is_edge(end) else confidence,
+        confidence=confidence if _is_found(surface, start, end) else 0.0,
         start_lag_s=start_lag_s,
         end_lag_s=end_lag_s,
     )
@@ -214,9 +216,9 @@ def _line_scores(curves: np.ndarray, *, centres: np.ndarray) -> np.ndarray:
     return scores / len(curves)
 
 
-def _is_edge(top: int) -> bool:
-    """Whether a better lag may lie beyond those that are tried."""
-    return top in (0, len(_LAGS) - 1)
+def _is_found(correlations: np.ndarray, *top: int) -> bool:
+    """Whether the best lag is one at all: sound and mouth go together there, and it is not the last that was tried."""
+    return float(correlations[top]) >= _MIN_CORRELATION and not {0, len(_LAGS) - 1} & set(top)
 
 
 def _lag_s(curve: np.ndarray, top: int) -> float:
@@ -230,7 +232,7 @@ def _lag_s(curve: np.ndarray, top: int) -> float:
 
 
 def _confidence(scores: np.ndarray, distances: Sequence[np.ndarray], *, num_frames: int) -> float:
-    """How far the maximum stands above the best other one, measured by what chance does in a clip of this length.
+    """How far the maximum stands above the best other one, in terms of what chance does in a clip of this length.
 
     Args:
         scores: of lags.
