@@ -38,7 +38,8 @@ def check_range(motion: MotionClip, *, tolerance: float) -> None:
     if outside[frame, channel] > tolerance:
         raise CorpusError(
             f"motion reaches {motion.coefficients[frame, channel]:.3g} in channel {motion.channel_names[channel]} at "
-            f"frame {frame}, expected [0, 1] (tolerance {tolerance:g}); rescale the channel or raise range_tolerance"
+            f"frame {frame} (counted from 0), expected [0, 1] (tolerance {tolerance:g}); rescale the channel or raise "
+            "range_tolerance"
         )
 
 
