@@ -85,6 +85,16 @@ def test_the_split_is_the_official_one_by_subject_and_sentence(tmp_path):
     assert note.startswith("80 sentences are not in the official split and were left out: ")
 
 
+def test_numbers_of_numpy_are_numbers(small, tmp_path):
+    for found in small.index.values():
+        for sequence, rows in found.items():
+            found[sequence] = {np.int32(frame): np.int64(row) for frame, row in rows.items()}
+    for found in small.sounds.values():
+        for entry in found.values():
+            entry["sample_rate"] = np.int64(entry["sample_rate"])
+    assert len(import_corpus(small.write(), tmp_path / "corpus", config=strict()).accepted) == len(SENTENCES)
+
+
 def test_clips_can_be_read_in_another_process(small):
     clip = list_clips(small.write()).clips[0]
     copy = pickle.loads(pickle.dumps(clip))

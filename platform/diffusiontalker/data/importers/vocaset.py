@@ -200,12 +200,15 @@ def _rows(frames: Any, *, num_rows: int) -> tuple[tuple[int, ...], str]:
     jump = next((number for before, number in itertools.pairwise(numbers) if number != before + 1), None)
     if jump is not None:
         return (), f"frame {jump} does not follow the one before it; a frame is missing, drop the sentence"
-    whole = range(num_rows)
-    wrong = next((number for number in numbers if frames[number] not in whole), None)
+    wrong = next((number for number in numbers if not _is_row(frames[number], num_rows=num_rows)), None)
     if wrong is not None:
         has = f"{VERTICES_NAME}, which has {num_rows}"
         return (), f"frame {wrong} is row {frames[wrong]} of {has}; copy the corpus again"
     return tuple(int(frames[number]) for number in numbers), ""
+
+
+def _is_row(value: Any, *, num_rows: int) -> bool:
+    return isinstance(value, int | np.integer) and 0 <= int(value) < num_rows
 
 
 def _template_problem(template: Any, subject: str, *, num_vertices: int) -> str:
