@@ -1,13 +1,12 @@
 """Imports recordings of any format into a corpus, on all cores or nodes; `diffusiontalker corpus import` uses one.
 
     python jobs/import_corpus.py --recordings /data/beat --importing.motion-fps 30 --out runs/beat
-    python jobs/import_corpus.py --recordings /data/mine --format folder --out runs/mine --uri s3://films/corpora/mine
     ray job submit --working-dir . -- python jobs/import_corpus.py --config import.yaml --recordings /shared/beat
         --out s3://films/runs/beat
 
-The corpus goes to `corpus/` in the run folder, or to --uri. Clips that fail a check are left out and listed in its
+The corpus goes to `corpus/` in the run folder. Clips that fail a check are left out and listed in its
 import_report.json. A pool of actors on Ray Data reads and checks; what is checked is kept until the corpus is whole,
-so --resume goes on where a killed job was. The corpus is, byte for byte, independent of the number of actors.
+so --resume goes on where a killed job was; clips that were rejected are checked again when too many were.
 Exit codes: 0 done, 2 bad usage or input, 1 failure.
 """
 

@@ -1,6 +1,7 @@
 """Recordings imported by actors: the same corpus that one process makes, whatever happened on the way."""
 
 import csv
+import dataclasses
 import logging
 import shutil
 
@@ -15,6 +16,7 @@ from diffusiontalker.data import Corpus, CorpusError, ImportConfig, import_corpu
 from diffusiontalker.face import CHANNELS, MotionClip, write_motion
 from diffusiontalker.orchestration import ImportJobConfig, run_import_job
 from diffusiontalker.orchestration.actor_pool import PoolConfig
+from diffusiontalker.storage import open_filesystem
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("ray_session")]
 
@@ -45,13 +47,13 @@ def test_the_corpus_is_the_one_that_one_process_makes(recordings, s3_endpoint, t
     fs.S3FileSystem(endpoint_override=s3_endpoint, allow_bucket_creation=True).create_dir("imports")
     alone = import_corpus(recordings, tmp_path / "alone")
     text = run_import_job(
-        ImportJobConfig(recordings=str(recordings), uri="s3://imports/corpus", orchestration=TWO),
+        ImportJobConfig(recordings=str(recordings), orchestration=TWO),
         out="s3://imports/run",
     )
     assert "accepted 148 clips" in text
     assert "clip70: manifest.csv, row 72: audio is silent" in text
     assert "clip140: manifest.csv, row 142: audio is identical to that of clip 'clip0' in split train" in text
-    corpus = Corpus.open("s3://imports/corpus")
+    corpus = Corpus.open("s3://imports/run/corpus")
     corpus.verify()
     assert corpus.info.digest == alone.info.digest
     assert [clip.clip_id for clip in corpus.clips("train")] == [
@@ -59,23 +61,33 @@ def test_the_corpus_is_the_one_that_one_process_makes(recordings, s3_endpoint, t
     ]
 
 
-def test_what_was_checked_is_not_checked_again(recordings, tmp_path, caplog):
-    config = ImportJobConfig(
-        recordings=str(recordings), orchestration=TWO, importing=ImportConfig(max_rejected_fraction=0.0)
-    )
+def test_what_was_checked_is_kept_but_for_what_was_rejected(recordings, tmp_path, caplog):
+    copy = tmp_path / "copy"
+    shutil.copytree(recordings, copy)
+    strict = ImportJobConfig(recordings=str(copy), orchestration=TWO, importing=ImportConfig(max_rejected_fraction=0.0))
     out = tmp_path / "run"
     with pytest.raises(CorpusError, match="2 of 150 clips were rejected"):
-        run_import_job(config, out=out)
+        run_import_job(strict, out=out)
     parts = sorted((out / "checked").iterdir())
-    assert [path.name for path in parts] == [
-        f"{first:09d}-{end:09d}.parquet" for first, end in ((0, 64), (64, 128), (128, 150))
-    ]
-    parts[1].unlink()
-    before = parts[0].stat().st_mtime_ns
-    with caplog.at_level(logging.INFO), pytest.raises(CorpusError, match="2 of 150 clips were rejected"):
-        run_import_job(config, out=out, resume=True)
+    assert [path.name for path in parts] == [f"{0:09d}-{64:09d}.parquet", f"{128:09d}-{150:09d}.parquet"]
+    shutil.copy(copy / "71.wav", copy / "70.wav")  # repaired, more or less
+    relaxed = dataclasses.replace(strict, importing=ImportConfig(max_rejected_fraction=0.1))
+    with caplog.at_level(logging.INFO):
+        text = run_import_job(relaxed, out=out, resume=True)
     assert "2 of 3 parts are checked already" in caplog.text
-    assert (parts[0].stat().st_mtime_ns, parts[1].is_file()) == (before, True)
+    assert "accepted 149 clips" in text
+    assert not (out / "checked").exists()
+
+
+def test_an_import_that_was_killed_while_it_wrote_is_resumed(recordings, s3_endpoint):
+    fs.S3FileSystem(endpoint_override=s3_endpoint, allow_bucket_creation=True).create_dir("halfway")
+    config = ImportJobConfig(recordings=str(recordings), orchestration=TWO)
+    run_import_job(config, out="s3://halfway/run")
+    digest = Corpus.open("s3://halfway/run/corpus").info.digest
+    filesystem, root = open_filesystem("s3://halfway/run/corpus")
+    filesystem.delete_file(f"{root}/corpus.json")
+    run_import_job(config, out="s3://halfway/run", resume=True)
+    assert Corpus.open("s3://halfway/run/corpus").info.digest == digest
 
 
 def test_a_finished_import_leaves_the_corpus_and_is_not_done_again(recordings, tmp_path):
@@ -83,7 +95,7 @@ def test_a_finished_import_leaves_the_corpus_and_is_not_done_again(recordings, t
     run_import_job(config, out=out)
     names = {"config.yaml", "corpus", "provenance.json", "recordings.sha256"}
     assert {path.name for path in out.iterdir()} == names
-    assert "is finished already" in run_import_job(config, out=out, resume=True)
+    assert "148 clips were imported before" in run_import_job(config, out=out, resume=True)
 
 
 def test_other_recordings_than_before_are_refused(recordings, tmp_path):

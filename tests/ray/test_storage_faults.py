@@ -28,7 +28,7 @@ def bucket(s3_proxy):
     s3_proxy.faults = Faults()
 
 
-STREAMED = dataclasses.replace(LONG, reading=ReadingConfig(memory_hours=0.0, num_lanes=1))
+STREAMED = dataclasses.replace(LONG, reading=ReadingConfig(memory_gb=0.0, num_lanes=1))
 """Reads its clips from the store in every epoch."""
 
 

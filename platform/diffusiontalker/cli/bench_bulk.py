@@ -4,6 +4,7 @@ import dataclasses
 import itertools
 import json
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -66,7 +67,7 @@ class BenchBulk(Verb):
                 total, animating = self._bulk(folder)
                 rows["bulk"].append(total)
                 rows["bulk, animating"].append(animating)
-        seconds = {name: sorted(values)[len(values) // 2] for name, values in rows.items()}
+        seconds = {name: statistics.median(values) for name, values in rows.items()}
         say(f"{'':16} {'seconds':>8} {'clips/s':>8} {'of the loop':>12}")
         for name, value in seconds.items():
             say(f"{name:16} {value:8.1f} {self.clips / value:8.1f} {seconds['loop'] / value:12.2f}")
@@ -74,8 +75,9 @@ class BenchBulk(Verb):
     def _loop(self, folder: Path) -> float:
         begin = time.perf_counter()
         self._run("-c", _LOOP, self.bundle, folder / "speech", folder / "loop")
+        seconds = time.perf_counter() - begin
         shutil.rmtree(folder / "loop")
-        return time.perf_counter() - begin
+        return seconds
 
     def _bulk(self, folder: Path) -> tuple[float, float]:
         """Seconds in all, and of them those in which actors were at work."""

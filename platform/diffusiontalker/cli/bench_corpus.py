@@ -8,6 +8,8 @@ from pathlib import Path
 
 from diffusiontalker.cli.verb import OptionalPath, UsageError, Verb, say, working
 
+_FEWEST_CLIPS = 1000
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class BenchCorpus(Verb):
@@ -29,9 +31,10 @@ class BenchCorpus(Verb):
 
     def run(self) -> None:
         """Prints a row for each number."""
-        for number in (*self.clips, self.steps):
-            if number < 1:
-                raise UsageError(f"--clips, --steps: got {number}, expected at least 1")
+        if min(self.clips) < _FEWEST_CLIPS or self.steps < 2:
+            raise UsageError(
+                f"--clips {min(self.clips)} --steps {self.steps}: expected at least {_FEWEST_CLIPS} clips and 2 steps"
+            )
         say(
             f"{'clips':>8} {'import (s)':>11} {'clips/s':>8} {'this process (MB)':>18} {'with Ray (MB)':>14} "
             f"{'train: first step (s)':>22} {'windows/s':>10} {'process (MB)':>13}"
@@ -52,7 +55,7 @@ class BenchCorpus(Verb):
             begin = time.perf_counter()
             run_import_job(ImportJobConfig(recordings=str(folder / "recordings")), out=folder / "run")
             import_s = time.perf_counter() - begin
-        config = TrainingConfig(num_steps=self.steps, log_every=1, reading=ReadingConfig(memory_hours=0.0))
+        config = TrainingConfig(num_steps=self.steps, log_every=1, reading=ReadingConfig(memory_gb=0.0))
         steps = _Steps()
         with peak_memory() as of_training, working("training"):
             train(config, Corpus.open(folder / "run" / "corpus"), telemetry=steps)

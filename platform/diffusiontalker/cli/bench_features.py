@@ -46,7 +46,7 @@ class BenchFeatures(Verb):
             training = TrainingConfig(
                 talker=TalkerConfig(encoder=SpeechEncoderConfig(family="hugging_face", checkpoint=checkpoint)),
                 batch_size=self.batch_size,
-                reading=ReadingConfig(memory_hours=math.inf),
+                reading=ReadingConfig(memory_gb=math.inf),
                 feature_cache=f"{folder}/features",
             )
             kinds = {"encoded": TimedTraining(config=training), "read": TimedTraining(config=training)}
@@ -61,8 +61,8 @@ class BenchFeatures(Verb):
 def _random_hubert(folder: Path) -> str:
     """A checkpoint of the size of hubert-base-ls960."""
     import torch
-    import transformers
+    from transformers.models.hubert import HubertConfig, HubertModel
 
     torch.manual_seed(0)
-    transformers.HubertModel(transformers.HubertConfig()).save_pretrained(folder)
+    HubertModel(HubertConfig()).save_pretrained(folder)
     return str(folder)

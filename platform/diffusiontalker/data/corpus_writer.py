@@ -7,6 +7,7 @@ shards of a failed attempt are removed.
 import contextlib
 import dataclasses
 import json
+import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -223,18 +224,19 @@ def write_corpus(
 
 
 def discard_unfinished_corpus(uri: str | Path) -> None:
-    """Removes the shards of a writer that was killed at a URL, where nothing can be renamed into place.
+    """Removes what a writer that was killed has left of a corpus, in a folder that is the caller's own.
 
     Raises:
         CorpusError: when the folder cannot be listed.
     """
     filesystem, root = open_filesystem(uri)
-    names = file_names(filesystem, root)
-    if isinstance(filesystem, fs.LocalFileSystem) or INDEX_NAME in names:
+    if isinstance(filesystem, fs.LocalFileSystem):
+        for folder in Path(root).parent.glob(f".{Path(root).name}-*"):
+            shutil.rmtree(folder, ignore_errors=True)
         return
-    for name in names:
-        if name.endswith(".parquet"):
-            filesystem.delete_file(joined(root, name))
+    names = file_names(filesystem, root)
+    for name in names if INDEX_NAME not in names else ():
+        filesystem.delete_file(joined(root, name))
 
 
 def _schema(motion_fps: float, channel_names: Sequence[str]) -> pa.Schema:

@@ -1,11 +1,14 @@
 """Windows of a corpus that is too large for memory: read block by block, in an order that seeds and counters decide.
 
 A batch has lanes. Every epoch deals the shuffled blocks out to the lanes, and a lane goes through its blocks one after
-the other, through the clips of each in shuffled order. So whoever computes a share of the batch reads the blocks of its
-own lanes and no others, any position is found without reading what lies before it, and memory holds two blocks a lane.
+the other, through the clips of each in shuffled order, and then through those that the next epoch gives it. So whoever
+computes a share of the batch reads the blocks of its own lanes and no others, any position is found without reading
+what lies before it, and memory holds two blocks a lane.
 """
 
 import dataclasses
+import functools
+import weakref
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
@@ -21,47 +24,69 @@ from diffusiontalker.data.windows import Window, WindowSource
 class ReadingConfig:
     """How a corpus is held while it is learnt from."""
 
-    memory_hours: float = 4.0
-    """A split of up to so many hours of speech is read once and held in memory (0.3 GB an hour, in every worker); a
-    larger one is streamed, at most two blocks of 64 clips a lane in memory. 0: always streamed."""
+    memory_gb: float = 1.5
+    """A split that takes up to so many gigabytes, decoded, is read once and held in the memory of every worker; 1.5 GB
+    are 5 hours of speech with ARKit channels. A larger one is streamed, at most two blocks of up to 64 clips a lane in
+    memory. 0: always streamed."""
     num_lanes: int = 8
     """Parts of a batch with blocks of their own, when streaming. A multiple of the number of workers; the batch size is
     a multiple of it."""
 
     def __post_init__(self) -> None:
         """Checks ranges."""
-        if self.memory_hours < 0 or self.num_lanes < 1:
+        if self.memory_gb < 0 or self.num_lanes < 1:
             raise ValueError(
-                f"memory_hours {self.memory_hours:g}, num_lanes {self.num_lanes}: expected 0 or more hours, at least 1 "
-                "lane"
+                f"memory_gb {self.memory_gb:g}, num_lanes {self.num_lanes}: expected 0 or more, and at least 1 lane"
             )
 
 
-class _Slot(NamedTuple):
+class _Turn(NamedTuple):
     """A block's turn in a lane."""
 
     epoch: int
     place: int
+    """Among the blocks that the epoch gives the lane."""
 
 
-class _Epoch:
-    """How one epoch deals blocks out to lanes."""
+class _Lane:
+    """The endless row of blocks of one lane."""
 
-    def __init__(self, sizes: Sequence[int], *, num_lanes: int, seed: int, epoch: int) -> None:
-        shuffled = np.random.default_rng(mixed(seed, epoch, 1)).permutation(len(sizes))
-        self.lanes = [shuffled[lane::num_lanes] for lane in range(num_lanes)]
-        self._ends = [np.cumsum(np.asarray(sizes)[blocks]) for blocks in self.lanes]
-        self.length = int(min(ends[-1] for ends in self._ends))
-        """Clips of every lane; what a lane has more is left out, another part of the corpus in every epoch."""
+    def __init__(self, sizes: Sequence[int], *, lane: int, num_lanes: int, seed: int) -> None:
+        self._sizes, self._lane, self._num_lanes, self._seed = np.asarray(sizes), lane, num_lanes, seed
+        self._starts = [0]
+        """Clips of the lane before each epoch that it has come to."""
 
-    def find(self, lane: int, number: int) -> tuple[int, int]:
-        """(place among the lane's blocks, row in it) of a lane's clip."""
-        place = int(np.searchsorted(self._ends[lane], number, side="right"))
-        return place, number - (int(self._ends[lane][place - 1]) if place else 0)
+    def find(self, number: int) -> tuple[_Turn, int]:
+        """The block of the lane's clip `number`, and the row in it."""
+        while number >= self._starts[-1]:
+            blocks = self._dealt(len(self._starts) - 1)
+            self._starts.append(self._starts[-1] + int(self._sizes[blocks].sum()))
+        epoch = int(np.searchsorted(self._starts, number, side="right")) - 1
+        blocks, inside = self._dealt(epoch), number - self._starts[epoch]
+        ends = np.cumsum(self._sizes[blocks])
+        place = int(np.searchsorted(ends, inside, side="right"))
+        row = inside - int(ends[place - 1]) if place else inside
+        size = self._sizes[blocks[place]]
+        shuffled = np.random.default_rng(mixed(self._seed, epoch, int(blocks[place]), 5)).permutation(size)
+        return _Turn(epoch, place), int(shuffled[row])
 
-    def is_used(self, lane: int, place: int) -> bool:
-        """Whether a lane gets as far as to its block at `place`."""
-        return place < len(self.lanes[lane]) and (place == 0 or int(self._ends[lane][place - 1]) < self.length)
+    def block(self, turn: _Turn) -> int:
+        """Number of the block that has this turn."""
+        return int(self._dealt(turn.epoch)[turn.place])
+
+    def after(self, turn: _Turn) -> _Turn:
+        """The next turn."""
+        is_last = turn.place + 1 == len(self._dealt(turn.epoch))
+        return _Turn(turn.epoch + 1, 0) if is_last else _Turn(turn.epoch, turn.place + 1)
+
+    def _dealt(self, epoch: int) -> np.ndarray:
+        """Blocks that an epoch gives the lane; where there are lanes with one more, others have it in the next."""
+        return _shuffled(len(self._sizes), self._seed, epoch)[(self._lane + epoch) % self._num_lanes :: self._num_lanes]
+
+
+@functools.lru_cache(maxsize=8)
+def _shuffled(num_blocks: int, seed: int, epoch: int) -> np.ndarray:
+    return np.random.default_rng(mixed(seed, epoch, 1)).permutation(num_blocks)
 
 
 class StreamedWindows:
@@ -85,74 +110,52 @@ class StreamedWindows:
         if len(sizes) < num_lanes:
             raise CorpusError(
                 f"the training clips make {len(sizes)} blocks, which cannot be dealt out to {num_lanes} lanes; lower "
-                "reading.num_lanes, or raise reading.memory_hours to hold them in memory"
+                "reading.num_lanes, or raise reading.memory_gb to hold them in memory"
             )
         self._sizes, self._load, self._num_lanes = list(sizes), load, num_lanes
         self._batch_size, self._share = batch_size, batch_size // num_lanes
         self._ends = np.cumsum(self._sizes)
-        self._epochs: dict[int, _Epoch] = {}
-        self._starts = [0]
-        self._ready: dict[int, tuple[_Slot, WindowSource]] = {}
-        self._coming: dict[int, tuple[_Slot, Future[WindowSource]]] = {}
+        self._lanes: dict[tuple[int, int], _Lane] = {}
+        self._ready: dict[int, tuple[_Turn, WindowSource]] = {}
+        self._coming: dict[int, tuple[_Turn, Future[WindowSource]]] = {}
+        self._held: tuple[int, WindowSource] | None = None
         self._readers = ThreadPoolExecutor(1, thread_name_prefix="read-block")
+        # What is still to be read when nobody wants windows any more is not read.
+        weakref.finalize(self, self._readers.shutdown, wait=False, cancel_futures=True)
 
     def __len__(self) -> int:
         """Number of clips."""
         return int(self._ends[-1])
 
     def at(self, position: int, *, seed: int) -> Window:
-        """The window at a position of the endless row of shuffled epochs."""
+        """The window at a position of the endless row of batches; the same seed in all calls."""
         step, place = divmod(position, self._batch_size)
         lane, inner = divmod(place, self._share)
-        number = step * self._share + inner
-        epoch = self._epoch_of(number, seed=seed)
-        slot_place, row = self._epochs[epoch].find(lane, number - self._starts[epoch])
-        source = self._block(lane, _Slot(epoch, slot_place), seed=seed)
-        block = int(self._epochs[epoch].lanes[lane][slot_place])
-        rows = np.random.default_rng(mixed(seed, epoch, block, 5)).permutation(self._sizes[block])
-        return source.window(int(rows[row]), seed=window_seed(position, seed=seed))
+        turn, row = self._lane(lane, seed).find(step * self._share + inner)
+        return self._block(lane, turn, seed=seed).window(row, seed=window_seed(position, seed=seed))
 
     def window(self, index: int, *, seed: int) -> Window:
         """The window of clip `index` in the order of the corpus; meant to be asked one after the other."""
         block = int(np.searchsorted(self._ends, index, side="right"))
-        slot, source = self._ready.get(-1, (None, None))
-        if slot != (key := _Slot(-1, block)) or source is None:
-            source = self._load(block)
-            self._ready[-1] = (key, source)
-        return source.window(index - (int(self._ends[block - 1]) if block else 0), seed=seed)
+        if self._held is None or self._held[0] != block:
+            self._held = None
+            self._held = (block, self._load(block))
+        return self._held[1].window(index - (int(self._ends[block - 1]) if block else 0), seed=seed)
 
-    def _epoch_of(self, number: int, *, seed: int) -> int:
-        """The epoch in which a lane comes to its clip `number`; those before are forgotten."""
-        while number >= self._starts[-1]:
-            epoch = len(self._starts) - 1
-            self._epochs[epoch] = self._new_epoch(epoch, seed=seed)
-            self._starts.append(self._starts[-1] + self._epochs[epoch].length)
-            self._epochs.pop(epoch - 2, None)
-        epoch = int(np.searchsorted(self._starts, number, side="right")) - 1
-        if epoch not in self._epochs:
-            self._epochs[epoch] = self._new_epoch(epoch, seed=seed)
-        return epoch
+    def _lane(self, lane: int, seed: int) -> _Lane:
+        if (lane, seed) not in self._lanes:
+            self._lanes[lane, seed] = _Lane(self._sizes, lane=lane, num_lanes=self._num_lanes, seed=seed)
+        return self._lanes[lane, seed]
 
-    def _new_epoch(self, epoch: int, *, seed: int) -> _Epoch:
-        return _Epoch(self._sizes, num_lanes=self._num_lanes, seed=seed, epoch=epoch)
-
-    def _block(self, lane: int, slot: _Slot, *, seed: int) -> WindowSource:
-        ready_slot, source = self._ready.get(lane, (None, None))
-        if source is not None and ready_slot == slot:
-            return source
-        coming_slot, coming = self._coming.pop(lane, (None, None))
-        block = int(self._epochs[slot.epoch].lanes[lane][slot.place])
+    def _block(self, lane: int, turn: _Turn, *, seed: int) -> WindowSource:
+        """The block that has its turn; begins to read the one after it."""
+        if lane in self._ready and self._ready[lane][0] == turn:
+            return self._ready[lane][1]
         self._ready.pop(lane, None)
-        source = coming.result() if coming is not None and coming_slot == slot else self._load(block)
-        self._ready[lane] = (slot, source)
-        self._read_ahead(lane, slot, seed=seed)
+        row = self._lane(lane, seed)
+        coming_turn, coming = self._coming.pop(lane, (None, None))
+        source = coming.result() if coming is not None and coming_turn == turn else self._load(row.block(turn))
+        self._ready[lane] = (turn, source)
+        following = row.after(turn)
+        self._coming[lane] = (following, self._readers.submit(self._load, row.block(following)))
         return source
-
-    def _read_ahead(self, lane: int, slot: _Slot, *, seed: int) -> None:
-        """Begins to read what the lane comes to after `slot`."""
-        following = _Slot(slot.epoch, slot.place + 1)
-        if not self._epochs[slot.epoch].is_used(lane, following.place):
-            following = _Slot(slot.epoch + 1, 0)
-            self._epoch_of(self._starts[slot.epoch + 1], seed=seed)
-        block = int(self._epochs[following.epoch].lanes[lane][following.place])
-        self._coming[lane] = (following, self._readers.submit(self._load, block))

@@ -61,8 +61,8 @@ class AnimateJobConfig:
     name: str = "animation"
     """Name of the output folder under runs/."""
     motion_format: str = "csv"
-    """Format of the motion files: csv, json, ndjson, npz, parquet, arrow, glb, usda, usdc, livelink (a recording of Live
-    Link Face), beat (JSON of the BEAT corpus) or a2f (JSON of Audio2Face)."""
+    """Format of the motion files: csv, json, ndjson, npz, parquet, arrow, glb, usda, usdc, livelink (a recording of
+    Live Link Face), beat (JSON of the BEAT corpus) or a2f (JSON of Audio2Face)."""
     voice: str | None = None
     """Whose way of moving where a list says nothing else: name or id of an enrolled voice, a voice file, or a speaker
     the talker was trained on. By default it is heard from each recording."""

@@ -2,8 +2,6 @@
 
 import dataclasses
 import logging
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -18,10 +16,9 @@ from diffusiontalker.data import (
     import_corpus,
     synthesize_corpus,
 )
+from diffusiontalker.orchestration.progress import progress_lines
 
 logger = logging.getLogger(__name__)
-
-_LINE_SECONDS = 5.0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,14 +69,14 @@ def open_corpus(config: CorpusSourceConfig, *, default_uri: Path | str, resume: 
             if not config.uri:  # what lies there is this run's own
                 discard_unfinished_corpus(uri)
     if config.source == "synthetic":
-        synthesize_corpus(uri, config.synthetic, progress=_progress_lines("synthesizing"))
+        synthesize_corpus(uri, config.synthetic, progress=progress_lines("synthesizing"))
     else:
         report = import_corpus(
             Path(expanded_path(config.folder, field="corpus.folder")),
             uri,
             corpus_format=config.format,
             config=config.importing,
-            progress=_progress_lines("importing"),
+            progress=progress_lines("importing"),
         )
         logger.info("%s", report.text())
     return Corpus.open(uri)
@@ -101,16 +98,3 @@ def require_measurable(corpus: Corpus, *, headline_speaker: str) -> None:
             f"evaluation.headline_speaker is '{headline_speaker}', but {corpus.uri} has "
             f"{', '.join(corpus.info.speakers)}"
         )
-
-
-def _progress_lines(what: str) -> Callable[[int, int], None]:
-    last_line_s = time.monotonic()
-
-    def take(done: int, total: int) -> None:
-        nonlocal last_line_s
-        now = time.monotonic()
-        if done == total or now - last_line_s >= _LINE_SECONDS:
-            last_line_s = now
-            logger.info("%s: clip %d of %d", what, done, total)
-
-    return take

@@ -149,29 +149,30 @@ def run_features_job(config: FeaturesJobConfig, *, out: Path | str | None = None
             "say what hears what: --corpus CORPUS, and either --bundle TEACHER or a pretrained encoder "
             "(--encoder.family hugging_face --encoder.checkpoint FOLDER)"
         )
+    corpus = Corpus.open(absolute_uri(expanded_path(config.corpus, field="corpus")))
     with RunFolder.opened(out or Path("runs") / config.name, config, resume=resume) as folder:
-        order = _order(config, folder)
-        corpus, store = order.store()
+        order = _order(config, corpus, folder)
         blocks = _blocks(corpus)
+        store = dataclasses.replace(order, device="cpu").store()[1]  # the GPU is the actors'
         pending = {name: block for name, block in blocks.items() if not store.has(block)}
+        del store  # the encoder need not lie in this process's memory too
         if len(pending) < len(blocks):
             logger.info("%d of %d blocks have their features already", len(blocks) - len(pending), len(blocks))
-        del store  # the encoder need not lie in this process's memory too
         lines = _make(order, folder, pending, config=config) if pending else [f"all {len(blocks)} blocks are there"]
     return "\n".join([*lines, f"train with   --training.feature-cache {order.feature_cache}"])
 
 
-def _order(config: FeaturesJobConfig, folder: RunFolder) -> FeaturesOrder:
+def _order(config: FeaturesJobConfig, corpus: Corpus, folder: RunFolder) -> FeaturesOrder:
     places = {
         name: absolute_uri(expanded_path(getattr(config, name), field=name)) if getattr(config, name) else ""
-        for name in ("corpus", "bundle", "feature_cache")
+        for name in ("bundle", "feature_cache")
     }
     encoder = config.encoder
     if encoder.checkpoint and Path(encoder.checkpoint).expanduser().is_dir():
         encoder = dataclasses.replace(encoder, checkpoint=absolute_uri(encoder.checkpoint))
     return FeaturesOrder(
-        corpus=places["corpus"],
-        corpus_digest=Corpus.open(places["corpus"]).info.digest,
+        corpus=corpus.uri,
+        corpus_digest=corpus.info.digest,
         encoder=encoder,
         bundle=places["bundle"],
         feature_cache=places["feature_cache"] or folder.copy.address(folder.root / "features"),

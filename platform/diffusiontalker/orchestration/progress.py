@@ -7,6 +7,7 @@ import dataclasses
 import logging
 import threading
 import time
+from collections.abc import Callable
 from types import TracebackType
 
 import ray
@@ -138,3 +139,17 @@ def clock(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def progress_lines(what: str) -> Callable[[int, int], None]:
+    """To be told (clips done, clips in all); logs a line every few seconds."""
+    last_line_s = time.monotonic()
+
+    def take(done: int, total: int) -> None:
+        nonlocal last_line_s
+        now = time.monotonic()
+        if done == total or now - last_line_s >= _LINE_SECONDS:
+            last_line_s = now
+            logger.info("%s: clip %d of %d", what, done, total)
+
+    return take

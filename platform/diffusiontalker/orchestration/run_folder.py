@@ -11,6 +11,7 @@ import filecmp
 import json
 import shutil
 from collections.abc import Iterator
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +32,9 @@ from diffusiontalker.storage import INDEX_NAME, WorkingCopy, is_url
 _MAY_CHANGE = (
     *("orchestration", "evaluation", "comparison", "hello"),
     *("seeds", "controls", "repeated_controls", "more_sizes"),
+    *(f"importing.{name}" for name in ("max_rejected_fraction", "strict", "licence", "credit")),
 )
-"""Parts of a configuration that change nothing about what a run has made already."""
+"""Parts of a configuration, by dotted path, that change nothing about what a run has made already."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -187,7 +189,9 @@ class RunFolder:
         if not self.config.is_file():
             raise ArtefactError(f"{self.copy.uri} holds no run to resume (no config.yaml); start it without --resume")
         stored, now = to_plain(load_config(type(config), path=self.config)), to_plain(config)
-        before = stored | {part: now[part] for part in _MAY_CHANGE if part in now}
+        before = deepcopy(stored)
+        for part in _MAY_CHANGE:
+            _take_over(before, now, part.split("."))
         if config_digest(from_plain(type(config), before)) != config_digest(config):
             changes = "; ".join(_differences(before, now))
             raise ConfigError(
@@ -203,6 +207,17 @@ class RunFolder:
             self.config.unlink()
             self.provenance.unlink()
             self.root.rmdir()
+
+
+def _take_over(before: Any, now: Any, path: list[str]) -> None:
+    """Puts what stands in `now` at a path into `before`, if it stands in both."""
+    first, *rest = path
+    if not (isinstance(before, dict) and isinstance(now, dict) and first in before and first in now):
+        return
+    if rest:
+        _take_over(before[first], now[first], rest)
+    else:
+        before[first] = now[first]
 
 
 def _differences(before: Any, now: Any, prefix: str = "") -> list[str]:

@@ -35,7 +35,9 @@ from diffusiontalker.training import (
     Ranks,
     TrainingConfig,
     build_talker,
+    is_streamed,
     load_state,
+    require_lanes,
     run_digest,
     train,
 )
@@ -88,13 +90,18 @@ class OrchestrationConfig:
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} is {getattr(self, name)}, expected a positive number")
 
+    @property
+    def worker_numbers(self) -> range:
+        """Every number of workers with which a training may go on."""
+        return range(self.min_workers or self.num_workers, self.num_workers + 1)
+
     def require_divisible(self, batch_size: int) -> None:
         """Refuses a global batch that some number of workers could not share equally.
 
         Raises:
             ValueError: names the numbers.
         """
-        for workers in range(self.min_workers or self.num_workers, self.num_workers + 1):
+        for workers in self.worker_numbers:
             if batch_size % workers:
                 raise ValueError(
                     f"training.batch_size {batch_size} does not divide by {workers} workers (orchestration.num_workers "
@@ -127,7 +134,7 @@ def train_on_ray(
         span: how this training is called, and counted, in a longer job; by default it is the whole job.
 
     Raises:
-        ConfigError: when the batch does not divide by the workers.
+        ConfigError: when the batch, or the lanes of a streamed corpus, do not divide by the workers.
         CorpusError: when the corpus cannot be opened.
         TrainingError: when workers fail more often than allowed.
     """
@@ -138,6 +145,9 @@ def train_on_ray(
         raise ConfigError(str(error)) from None
     corpus = Corpus.open(absolute_uri(corpus_uri))
     training = _for_workers(training)
+    if is_streamed(training, corpus):
+        for workers in orchestration.worker_numbers:
+            require_lanes(training, num_workers=workers)
     run_uri = f"{absolute_uri(storage_uri)}/{run_name}"
     if newest_step(run_uri) >= training.num_steps and (talker := _trained_talker(run_uri, training, corpus)):
         return talker

@@ -24,7 +24,7 @@ from diffusiontalker.training.speech_features import FeatureStore, encoder_diges
 from diffusiontalker.training.teacher_paths import record_teacher_paths
 from diffusiontalker.training.telemetry import FileTelemetry, NoTelemetry, Telemetry
 from diffusiontalker.training.timing import TimedTraining, TrainingTime, step_flops, time_trainings
-from diffusiontalker.training.windows import window_source
+from diffusiontalker.training.windows import is_streamed, require_lanes, window_source
 
 __all__ = [
     "SUM_NAME",
@@ -49,10 +49,12 @@ __all__ = [
     "build_optimizer",
     "build_talker",
     "encoder_digest",
+    "is_streamed",
     "learning_rate",
     "load_state",
     "record_teacher_paths",
     "require_fitting",
+    "require_lanes",
     "require_whole",
     "run_digest",
     "save_state",

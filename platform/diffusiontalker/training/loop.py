@@ -8,6 +8,7 @@ import contextlib
 import copy
 import dataclasses
 import logging
+import math
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -212,14 +213,16 @@ def validate(objective: Objective, source: Windows, *, ranks: Ranks, device: tor
     The batches, of which the contrasts are made, depend neither on the ranks nor on the training's batch size.
     """
     batches = range(0, len(source), _VALIDATION_BATCH)
-    own = batches[ranks.rank :: ranks.world_size]
+    # Neighbours, which lie in the same blocks of a streamed corpus.
+    share = math.ceil(len(batches) / ranks.world_size)
+    own = batches[ranks.rank * share : (ranks.rank + 1) * share]
     totals: dict[str, float] = {}
     for first in own or batches[:1]:
         indices = range(first, min(first + _VALIDATION_BATCH, len(source)))
         batch = collate([source.window(index, seed=mixed(0, index, 3)) for index in indices])
-        share = len(indices) / len(source) if own else 0.0
+        weight = len(indices) / len(source) if own else 0.0
         for name, value in objective(batch.to(device)).items():
-            totals[name] = totals.get(name, 0.0) + float(value) * share
+            totals[name] = totals.get(name, 0.0) + float(value) * weight
     values = ranks.total(torch.tensor(list(totals.values()), dtype=torch.float64, device=device))
     return {f"validation/{name}": value for name, value in zip(totals, values.tolist(), strict=True)}
 

@@ -18,9 +18,11 @@ from diffusiontalker.audio import SAMPLE_RATE_HZ, timebase
 from diffusiontalker.config import to_plain
 from diffusiontalker.data import Block, Clip, CorpusInfo
 from diffusiontalker.models import SpeechEncoder, SpeechEncoderConfig
-from diffusiontalker.storage import joined, open_filesystem, read_bytes, write_file
+from diffusiontalker.storage import StorageError, joined, open_filesystem, read_bytes, write_file
 
 _FORMAT = 1
+_NAMES_OF_ORIGIN = {"transformers_version", "torch_dtype", "dtype", "architectures"}
+"""Parts of a pretrained model's configuration that change with who saved it, and nothing else."""
 
 
 class FeatureStore:
@@ -47,7 +49,7 @@ class FeatureStore:
         """(speech_frames, features) float16 by clip id: read where they are kept, else computed and kept.
 
         Raises:
-            StorageError: when they cannot be written.
+            StorageError: when they cannot be read or written.
         """
         ids = {clip.clip_id for clip in clips}
         kept = self._read(block)
@@ -59,8 +61,17 @@ class FeatureStore:
         return features
 
     def has(self, block: Block) -> bool:
-        """Whether a block is kept already."""
-        return self._folder is not None and self._filesystem.get_file_info(self._path(block)).is_file
+        """Whether a block is kept already.
+
+        Raises:
+            StorageError: when it cannot be looked for.
+        """
+        if self._folder is None:
+            return False
+        try:
+            return self._filesystem.get_file_info(self._path(block)).is_file
+        except OSError as error:
+            raise self._unusable(error) from None
 
     def _path(self, block: Block) -> str:
         assert self._folder is not None
@@ -74,13 +85,25 @@ class FeatureStore:
             return safetensors.numpy.load(read_bytes(self._filesystem, self._path(block)))
         except (FileNotFoundError, safetensors.SafetensorError):
             return None
+        except OSError as error:
+            raise self._unusable(error) from None
+
+    def _unusable(self, error: OSError) -> StorageError:
+        return StorageError(
+            f"{self._folder}: features cannot be kept there ({error}); give another feature_cache, or mend its rights"
+        )
 
 
 def encoder_digest(encoder: SpeechEncoder, config: SpeechEncoderConfig) -> str:
     """SHA-256 of an encoder's weights and of its configuration, wherever it was loaded from."""
     assert isinstance(encoder, nn.Module)
-    plain = to_plain(config) | {"checkpoint": None, "architecture": None, "format": _FORMAT}
-    digest = hashlib.sha256(json.dumps(plain, sort_keys=True).encode())
+    architecture = {
+        name: value
+        for name, value in (getattr(encoder, "architecture", None) or {}).items()
+        if not name.startswith("_") and name not in _NAMES_OF_ORIGIN
+    }
+    plain = to_plain(config) | {"checkpoint": None, "architecture": architecture, "format": _FORMAT}
+    digest = hashlib.sha256(json.dumps(plain, sort_keys=True, default=str).encode())
     for name, tensor in sorted(encoder.state_dict().items()):
         digest.update(name.encode())
         digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().data)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from diffusiontalker.audio import SAMPLE_RATE_HZ
 from diffusiontalker.config import ConfigError
 from diffusiontalker.data import (
     SILENCE,
@@ -47,14 +48,14 @@ def window_source(
         ConfigError: when a corpus does not fit the talker, or lanes and batch or workers do not divide.
         CorpusError: when the corpus cannot be read, or has too few clips to be streamed.
     """
-    if isinstance(config.objective, DistillationObjectiveConfig) and config.objective.paths:
-        with local_copy(f"{config.objective.paths}/{split}") as folder:
+    if paths := _paths(config):
+        with local_copy(f"{paths}/{split}") as folder:
             return WindowStore(folder)  # what is mapped into memory outlives its files
     reader = _SplitReader(config, corpus, talker, split=split)
-    if reader.hours <= config.reading.memory_hours:
+    if not is_streamed(config, corpus, split=split):
         return reader.whole()
     if split == "train":
-        _require_lanes(config, ranks)
+        require_lanes(config, num_workers=ranks.world_size)
     return StreamedWindows(
         [piece.block.num_clips for piece in reader.pieces],
         load=lambda number: reader.windows(reader.read(reader.pieces[number])),
@@ -63,17 +64,39 @@ def window_source(
     )
 
 
-def _require_lanes(config: "TrainingConfig", ranks: Ranks) -> None:
+def is_streamed(config: "TrainingConfig", corpus: Corpus, *, split: str = "train") -> bool:
+    """Whether a split, with all that is added to it, is larger than what is held in memory."""
+    if _paths(config):
+        return False
+    extras = [Corpus.open(uri) for uri in config.extra_corpora] if split == "train" else []
+    num_bytes = 0.0
+    for info in (one.info for one in (corpus, *extras)):
+        seconds = info.seconds * info.splits.get(split, 0) / info.num_clips
+        num_bytes += seconds * 4 * (SAMPLE_RATE_HZ + info.motion_fps * len(info.channel_names))
+    return num_bytes > config.reading.memory_gb * 1e9
+
+
+def require_lanes(config: "TrainingConfig", *, num_workers: int) -> None:
+    """Refuses numbers of lanes, workers and windows that do not divide.
+
+    Raises:
+        ConfigError: says which.
+    """
     lanes = config.reading.num_lanes
     for what, number, divides in (
         ("batch_size", config.batch_size, config.batch_size % lanes == 0),
-        ("the number of workers", ranks.world_size, lanes % ranks.world_size == 0),
+        ("the number of workers", num_workers, lanes % num_workers == 0),
     ):
         if not divides:
             raise ConfigError(
-                f"reading.num_lanes is {lanes}, {what} {number}; lanes must be a multiple of the workers, and the "
-                "batch size a multiple of the lanes"
+                f"the corpus is streamed, reading.num_lanes is {lanes}, {what} {number}; lanes must be a multiple of "
+                "the workers, and the batch size a multiple of the lanes"
             )
+
+
+def _paths(config: "TrainingConfig") -> str:
+    """Where a teacher's ready-made paths lie; empty without any."""
+    return config.objective.paths if isinstance(config.objective, DistillationObjectiveConfig) else ""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -114,7 +137,6 @@ class _SplitReader:
             corpora.append(extra)
             mark = f"{extra.info.digest[:8]}/"
             self.pieces += [_Piece(corpus=extra, block=block, mark=mark) for block in extra.blocks("train")]
-        self.hours = sum(one.info.seconds * one.info.splits[split] / one.info.num_clips for one in corpora) / 3600
         self._features: dict[str, FeatureStore] = {}
         self._taught: dict[str, FeatureStore] = {}
         self._silence: np.ndarray | None = None

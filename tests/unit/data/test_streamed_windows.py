@@ -1,3 +1,4 @@
+import threading
 from collections import Counter
 
 import numpy as np
@@ -45,16 +46,18 @@ def seen(source, positions, *, seed: int = 0) -> list[int]:
     return [number_of(source.at(position, seed=seed)) for position in positions]
 
 
-def test_an_epoch_shows_no_clip_twice_and_leaves_out_less_than_a_block_for_every_lane():
-    source = streamed(Blocks())
-    stream = seen(source, range(400))
-    first = next(end for end in range(1, len(stream)) if stream[end] in stream[:end])
-    assert sum(SIZES) - 2 * max(SIZES) < first
-    assert first <= sum(SIZES)
-    assert len(source) == sum(SIZES)
+@pytest.mark.parametrize("num_lanes", [1, 2, 4])
+def test_every_clip_is_seen_as_often_as_any_other(num_lanes):
+    stream = seen(streamed(Blocks(), num_lanes=num_lanes), range(1200))
     counts = Counter(stream)
     assert len(counts) == sum(SIZES)
-    assert min(counts.values()) > 400 / sum(SIZES) / 2
+    assert max(counts.values()) - min(counts.values()) <= num_lanes
+
+
+def test_a_lane_sees_no_clip_twice_before_all_of_its_epoch():
+    stream = seen(streamed(Blocks(), num_lanes=1), range(4 * sum(SIZES)))
+    for first in range(0, len(stream), sum(SIZES)):
+        assert len(set(stream[first : first + sum(SIZES)])) == sum(SIZES)
 
 
 def test_any_position_is_found_without_what_lies_before_it():
@@ -93,6 +96,44 @@ def test_clips_in_their_own_order_come_one_after_the_other():
     numbers = [number_of(source.window(index, seed=0)) for index in range(len(source))]
     assert numbers == [100 * block + row for block, size in enumerate(SIZES) for row in range(size)]
     assert blocks.read == list(range(len(SIZES)))
+
+
+def test_a_block_that_cannot_be_read_ahead_is_told_when_its_turn_comes():
+    blocks = Blocks()
+    source = streamed(blocks, num_lanes=1)
+    load = blocks.load
+
+    def failing(block: int) -> WindowSource:
+        if len(blocks.read) == 1:
+            blocks.read.append(-1)
+            raise CorpusError("no such shard")
+        return load(block)
+
+    source._load = failing
+    with pytest.raises(CorpusError, match="no such shard"):
+        seen(source, range(sum(SIZES)))
+    assert len(seen(source, range(sum(SIZES)))) == sum(SIZES), "another try"
+
+
+def test_what_nobody_wants_any_more_is_not_read():
+    began, may_go_on = threading.Event(), threading.Event()
+    blocks = Blocks()
+
+    def slow(block: int) -> WindowSource:
+        source = blocks.load(block)
+        if threading.current_thread() is not threading.main_thread():
+            began.set()
+            may_go_on.wait(20)
+        return source
+
+    source = StreamedWindows(SIZES, load=slow, batch_size=4, num_lanes=4)
+    seen(source, range(4))
+    assert began.wait(20)
+    readers = source._readers
+    del source
+    may_go_on.set()
+    readers.shutdown(wait=True)
+    assert len(blocks.read) == 5, "four at once, one of the four that come after"
 
 
 def test_fewer_blocks_than_lanes_are_refused():

@@ -12,7 +12,7 @@ from diffusiontalker.config import ConfigError, from_plain
 from diffusiontalker.data import Corpus, StreamedWindows, WindowSource
 from diffusiontalker.training import Ranks, TrainingConfig, build_talker, train, training_batch, window_source
 
-STREAMED = {"reading": {"memory_hours": 0.0, "num_lanes": 2}}
+STREAMED = {"reading": {"memory_gb": 0.0, "num_lanes": 2}}
 
 
 @pytest.fixture(scope="module")

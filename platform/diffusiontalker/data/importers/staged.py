@@ -10,7 +10,6 @@ import json
 from collections.abc import Sequence
 from typing import Any, get_type_hints
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import TypeAdapter
@@ -31,8 +30,19 @@ _SCHEMA = pa.schema(
 )
 
 
+def compressed(outcome: CheckedClip | RejectedClip) -> CheckedClip | RejectedClip:
+    """The same with its clip as an `EncodedClip`, an eighth of the memory."""
+    if isinstance(outcome, RejectedClip) or isinstance(outcome.clip, EncodedClip):
+        return outcome
+    return dataclasses.replace(outcome, clip=encode_clip(outcome.clip))
+
+
 def encode_outcomes(outcomes: Sequence[CheckedClip | RejectedClip]) -> bytes:
-    """The content of a file; the sound is compressed here."""
+    """The content of a file.
+
+    Args:
+        outcomes: `compressed`.
+    """
     table = pa.Table.from_pylist([_row(outcome) for outcome in outcomes], schema=_SCHEMA)
     buffer = io.BytesIO()
     pq.write_table(table, buffer, compression="zstd")
@@ -40,7 +50,7 @@ def encode_outcomes(outcomes: Sequence[CheckedClip | RejectedClip]) -> bytes:
 
 
 def decode_outcomes(content: bytes) -> list[CheckedClip | RejectedClip]:
-    """What `encode_outcomes` was given, its clips as `EncodedClip`s."""
+    """What `encode_outcomes` was given."""
     table = pq.read_table(io.BytesIO(content))
     motions = table["motion"].combine_chunks()
     rows = table.drop_columns(["motion"]).to_pylist()
@@ -50,7 +60,8 @@ def decode_outcomes(content: bytes) -> list[CheckedClip | RejectedClip]:
 def _row(outcome: CheckedClip | RejectedClip) -> dict[str, Any]:
     if isinstance(outcome, RejectedClip):
         return {"rejected": outcome.reason}
-    clip = outcome.clip if isinstance(outcome.clip, EncodedClip) else encode_clip(outcome.clip)
+    clip = outcome.clip
+    assert isinstance(clip, EncodedClip)
     about = {name: to_plain(getattr(outcome, name)) for name in _about()}
     return {
         **{field.name: getattr(clip, field.name) for field in dataclasses.fields(clip)},
@@ -63,7 +74,7 @@ def _outcome(row: dict[str, Any], motion: pa.ListScalar) -> CheckedClip | Reject
         return RejectedClip(reason=row["rejected"])
     about = json.loads(row["about"])
     encoded = {field.name: row[field.name] for field in dataclasses.fields(EncodedClip) if field.name != "motion"}
-    clip = EncodedClip(motion=motion.values.to_numpy(zero_copy_only=False).astype(np.float32, copy=False), **encoded)
+    clip = EncodedClip(motion=motion.values.to_numpy().copy(), **encoded)  # or it would hold all motion of the file
     return CheckedClip(clip=clip, **{name: adapter.validate_python(about[name]) for name, adapter in _about().items()})
 
 
