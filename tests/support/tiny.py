@@ -84,14 +84,12 @@ def tiny_hubert(folder: Path) -> Path:
     return folder
 
 
-def assert_same_weights(first: torch.nn.Module, second: torch.nn.Module, *, tolerance: float = 0.0) -> None:
-    """Bit by bit, unless a tolerance is given."""
+def assert_same_weights(first: torch.nn.Module, second: torch.nn.Module) -> None:
+    """Bit by bit."""
     expected, found = first.state_dict(), second.state_dict()
     assert expected.keys() == found.keys()
     for name, value in expected.items():
-        torch.testing.assert_close(
-            found[name], value, atol=tolerance, rtol=0, msg=lambda text, name=name: f"{name}: {text}"
-        )
+        torch.testing.assert_close(found[name], value, atol=0, rtol=0, msg=lambda text, name=name: f"{name}: {text}")
 
 
 def train_on_two_ranks(config: dict, uri: str, folder) -> None:
