@@ -221,12 +221,12 @@ def _ledger() -> Callable[[str], int]:
 
 @contextlib.contextmanager
 def _quiet_ray() -> Iterator[None]:
-    """Keeps Ray's own news (bars are off, arguments lie in the object store, a dataset is done) off the terminal."""
+    """Keeps Ray's own news off the terminal, and saves the process that would collect figures about its use."""
     log = logging.getLogger("ray.data")
     level = log.level
     log.setLevel(logging.ERROR)
     try:
-        with environment({"RAY_BACKEND_LOG_LEVEL": "fatal"}):
+        with environment({"RAY_BACKEND_LOG_LEVEL": "fatal", "RAY_DATA_USAGE_DISABLED": "1"}):
             yield
     finally:
         log.setLevel(level)
