@@ -2,7 +2,8 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
-from diffusiontalker.data import Corpus, CorpusError, write_corpus
+from diffusiontalker.data import Corpus, CorpusError, discard_unfinished_corpus, write_corpus
+from diffusiontalker.storage import open_filesystem
 
 
 @pytest.fixture
@@ -41,3 +42,20 @@ def test_a_corpus_lives_in_an_s3_compatible_store(bucket, make_clip, tmp_path):
         write_corpus([], f"{bucket}/mine/two", motion_fps=25.0)
     with pytest.raises(CorpusError, match=r"cannot be written .*NO_SUCH_BUCKET"):
         write_corpus(clips, "s3://no-such-bucket/two", motion_fps=25.0)
+
+
+def test_what_a_killed_writer_left_is_discarded_and_a_whole_corpus_is_not(bucket, make_clip, tmp_path):
+    uri = f"{bucket}/run/corpus"
+    write_corpus([make_clip("a")], uri, motion_fps=25.0)
+    discard_unfinished_corpus(uri)
+    Corpus.open(uri).verify()
+    filesystem, root = open_filesystem(uri)
+    filesystem.delete_file(f"{root}/corpus.json")
+    filesystem.copy_file(f"{root}/train-00000.parquet", f"{root}/import_report.json")
+    discard_unfinished_corpus(uri)
+    write_corpus([make_clip("a")], uri, motion_fps=25.0)
+
+    (tmp_path / ".corpus-half").mkdir()
+    write_corpus([make_clip("a")], tmp_path / "corpus", motion_fps=25.0)
+    discard_unfinished_corpus(tmp_path / "corpus")
+    assert [path.name for path in tmp_path.iterdir()] == ["corpus"]
