@@ -2,16 +2,19 @@
 
 import dataclasses
 import itertools
+import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from tyro.conf import Positional
 
-from diffusiontalker.cli.verb import OptionalPath, Verb, flags, progress, say, working
-from diffusiontalker.config import from_plain, publish_directory, require_new
+from diffusiontalker.cli.verb import OptionalPath, UsageError, Verb, flags, progress, say, working
+from diffusiontalker.config import ConfigError, from_plain, publish_directory, require_new
 
 if TYPE_CHECKING:
     from diffusiontalker.data import Corpus, CorpusSummary
+
+ConfigT = TypeVar("ConfigT")
 
 _NUM_CLIPS = 3
 _NUM_CURVES = 6
@@ -33,7 +36,8 @@ class ImportCorpus(Verb):
         vocaset  data_verts.npy, subj_seq_to_idx.pkl, raw_audio_fixed.pkl, templates.pkl; motion is how far every vertex
                  lies from the subject's head at rest, in metres; the split is the official one
         livelink a csv per take of Live Link Face and its sound, wav say, of the same name; a folder per performer; a
-                 tenth of the takes each for validation and test, unless a splits.csv says otherwise
+                 tenth of the takes each for validation and test, unless a splits.csv says otherwise; of a calibrated
+                 take (_cal) its sound may be that of the plain one
 
     Examples:
         diffusiontalker corpus import recordings --out corpora/mine
@@ -53,13 +57,13 @@ class ImportCorpus(Verb):
     motion_fps: float = 25.0
     """Frame rate of the corpus, in Hz; every motion is resampled to it. 25, 30 and 60 are usual."""
     max_drift_s: float = 0.05
-    """Largest accepted difference in length between audio and motion, in seconds."""
+    """Largest accepted difference in length between audio and motion, in seconds, beyond half a motion frame."""
     range_tolerance: float = 0.05
     """How far a coefficient may lie outside [0, 1]; within the tolerance it is clamped."""
     max_rejected_fraction: float = 0.2
     """The import fails when more than this share of the clips is rejected."""
     strict: bool = False
-    """Fail when a single clip is rejected."""
+    """Fail when a single clip is rejected, or a recording is left out because its name is not one of the format."""
     correct_sync: Literal["none", "offset", "drift"] = "none"
     """Shift faces that are clearly late or early against their sound (offset), also where that changes (drift)."""
     face_lag_s: float = 0.0
@@ -73,7 +77,7 @@ class ImportCorpus(Verb):
         """Imports and prints what happened to the clips."""
         from diffusiontalker.data import ImportConfig, import_corpus
 
-        config = from_plain(ImportConfig, flags(self, ImportConfig), source="flags")
+        config = _config(self, ImportConfig)
         with progress(f"importing {self.source}") as report_progress:
             report = import_corpus(
                 self.source, self.out, corpus_format=self.format, config=config, progress=report_progress
@@ -110,7 +114,7 @@ class SynthesizeCorpus(Verb):
         """Synthesizes and prints how much there is."""
         from diffusiontalker.data import SyntheticCorpusConfig, synthesize_corpus
 
-        config = from_plain(SyntheticCorpusConfig, flags(self, SyntheticCorpusConfig), source="flags")
+        config = _config(self, SyntheticCorpusConfig)
         with progress("synthesizing") as report_progress:
             info = synthesize_corpus(self.out, config, progress=report_progress)
         splits = ", ".join(f"{split} {count}" for split, count in info.splits.items())
@@ -172,21 +176,40 @@ class InspectCorpus(Verb):
     corpus: Positional[str]
     """Corpus to look at: a folder or URL."""
     plots: OptionalPath = None
-    """Folder to write pictures into, which does not exist yet; none by default."""
+    """Folder to write pictures into, which does not exist yet; none by default. Not for corpora of vertices."""
 
     def run(self) -> None:
         """Reads every clip once and prints the summary."""
         if self.plots:
             require_new(self.plots, remedy="choose another --plots")
         from diffusiontalker.data import Corpus, inspect_corpus
+        from diffusiontalker.face.arkit import is_arkit
 
         corpus = Corpus.open(self.corpus)
+        if self.plots and not is_arkit(corpus.info.channel_names):
+            raise UsageError(
+                f"--plots: {self.corpus} has {len(corpus.info.channel_names)} channels of vertices, and pictures are "
+                "drawn of ARKit channels only; leave --plots out"
+            )
         with working(f"reading {self.corpus}"):
             summary = inspect_corpus(corpus)
         say(summary.text())
         if self.plots:
             _draw(corpus, summary, self.plots)
             say(f"wrote {self.plots}: corpus, channels and curves, each light and dark")
+
+
+def _config(verb: Verb, config: type[ConfigT]) -> ConfigT:
+    """The configuration that flags mean; what is wrong with it is told by their names."""
+    values = flags(verb, config)
+    try:
+        return from_plain(config, values, source="flags")
+    except ConfigError as error:
+        message = str(error).removeprefix("flags: ")
+        for name in sorted(values, key=len, reverse=True):
+            if "_" in name:
+                message = re.sub(rf"(?<![\w-]){name}\b", f"--{name.replace('_', '-')}", message)
+        raise UsageError(message) from None
 
 
 def _draw(corpus: "Corpus", summary: "CorpusSummary", folder: Path) -> None:

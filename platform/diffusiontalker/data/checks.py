@@ -13,6 +13,7 @@ from diffusiontalker.audio import timebase
 from diffusiontalker.data.clip import Clip, CorpusError
 from diffusiontalker.data.corpus_writer import EncodedClip
 from diffusiontalker.face.motion import MotionClip
+from diffusiontalker.face.readers import HIGHEST_VALUE, LOWEST_VALUE
 
 _SILENT_PEAK = 1e-3
 """Peak below which a recording holds no speech: -60 dB of full scale."""
@@ -31,15 +32,23 @@ def check_audible(waveform: Float32[np.ndarray, "samples"]) -> None:
         )
 
 
-def check_range(motion: MotionClip, *, tolerance: float) -> None:
-    """Refuses coefficients outside [-tolerance, 1 + tolerance]."""
+def check_range(motion: MotionClip, *, tolerance: float, place: str = "") -> None:
+    """Refuses coefficients outside [-tolerance, 1 + tolerance].
+
+    Args:
+        motion: as read.
+        tolerance: how far coefficients may lie outside [0, 1].
+        place: what messages call its file.
+    """
     outside = np.maximum(motion.coefficients - 1.0, -motion.coefficients)
     frame, channel = np.unravel_index(outside.argmax(), outside.shape)
     if outside[frame, channel] > tolerance:
         raise CorpusError(
-            f"motion reaches {motion.coefficients[frame, channel]:.3g} in channel {motion.channel_names[channel]} at "
-            f"frame {frame} (counted from 0), expected [0, 1] (tolerance {tolerance:g}); rescale the channel or raise "
-            "range_tolerance"
+            f"{place}{': ' if place else ''}motion reaches {motion.coefficients[frame, channel]:.3g} in channel "
+            f"{motion.channel_names[channel]} at {frame / motion.fps:.2f} s (frame {frame} counted from 0, frames that "
+            f"were filled in included), expected [0, 1]; files may hold {LOWEST_VALUE:g} to {HIGHEST_VALUE:g}, as "
+            f"trackers overshoot, but a corpus takes {tolerance:g} beyond [0, 1] at most: rescale the channel, or "
+            "raise --range-tolerance"
         )
 
 
@@ -52,10 +61,12 @@ def check_drift(motion: MotionClip, waveform: Float32[np.ndarray, "samples"], *,
     limit_s = max_drift_s + 0.5 / motion.fps
     if abs(motion.duration_s - seconds) > limit_s:
         fitting = [rate for rate in _USUAL_FPS if abs(motion.num_frames / rate - seconds) <= limit_s]
-        hint = f"at {' or '.join(f'{rate:g}' for rate in fitting)} fps it would fit; " if fitting else ""
+        hint = f"at {' or '.join(f'{rate:g}' for rate in fitting)} fps it would fit"
+        per_second = f"it has {motion.num_frames / seconds:.3g} frames per second of the sound"
         raise CorpusError(
-            f"motion lasts {motion.duration_s:.2f} s but audio {seconds:.2f} s (limit {limit_s:.3f} s at "
-            f"{motion.fps:g} fps); {hint}correct fps or the pairing, re-export the pair, or raise max_drift_s"
+            f"motion lasts {motion.duration_s:.2f} s but audio {seconds:.2f} s (limit {limit_s:.3f} s: {max_drift_s:g} "
+            f"s and half a frame at {motion.fps:g} fps); {hint if fitting else per_second}; correct its rate or the "
+            "pairing, re-export the pair, or raise --max-drift-s"
         )
 
 

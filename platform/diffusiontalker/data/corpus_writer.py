@@ -10,6 +10,7 @@ import json
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,7 @@ class CorpusWriter:
         motion_fps: float,
         channel_names: Sequence[str] = CHANNELS,
         source: dict[str, Any] | None = None,
+        uri: str = "",
     ) -> None:
         self.motion_fps = float(motion_fps)
         self.channel_names = tuple(channel_names)
@@ -96,6 +98,7 @@ class CorpusWriter:
         self.source = source or {}
         self._filesystem = filesystem
         self._root = root
+        self._uri = uri or root
         self._schema = _schema(self.motion_fps, self.channel_names)
         self._pending: dict[str, list[dict[str, Any]]] = {split: [] for split in SPLITS}
         self._pending_bytes = Counter[str]()
@@ -116,7 +119,7 @@ class CorpusWriter:
             CorpusError: when something already stands at `uri`, it cannot be written, or no clip was added.
         """
         with _new_folder(uri) as (filesystem, root):
-            writer = cls(filesystem, root, **settings)
+            writer = cls(filesystem, root, uri=str(uri), **settings)
             yield writer
             writer.info = writer._finish(uri=str(uri))
 
@@ -159,8 +162,12 @@ class CorpusWriter:
 
     def add_document(self, name: str, content: str | bytes) -> None:
         """Puts a file (a report, a licence, the heads of the speakers) beside the shards."""
-        with new_file(self._filesystem, joined(self._root, name)) as stream:
+        with self._new_file(name) as stream:
             stream.write(content.encode() if isinstance(content, str) else content)
+
+    def _new_file(self, name: str) -> AbstractContextManager[pa.NativeFile]:
+        """A file beside the shards; messages call it by where it will be, not by the temporary folder."""
+        return new_file(self._filesystem, joined(self._root, name), name=f"{self._uri.rstrip('/')}/{name}")
 
     def _flush(self, split: str) -> None:
         rows = self._pending[split]
@@ -169,7 +176,7 @@ class CorpusWriter:
         number = sum(shard.split == split for shard in self._shards)
         shard = ShardInfo(file=f"{split}-{number:05d}.parquet", split=split, num_clips=len(rows))
         table = pa.Table.from_pylist(rows, schema=self._schema)
-        with new_file(self._filesystem, joined(self._root, shard.file)) as stream:
+        with self._new_file(shard.file) as stream:
             pq.write_table(table, stream, compression="zstd", row_group_size=BLOCK_CLIPS)
         self._shards.append(shard)
         rows.clear()

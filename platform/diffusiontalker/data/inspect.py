@@ -1,4 +1,4 @@
-"""What a corpus holds, in numbers: who speaks how much, which channels move, whether sound and jaw keep time.
+"""What a corpus holds, in numbers: who speaks how much, which channels move, how sound and face stand.
 
 Plain data and text; pictures are drawn in `evaluation.plots`.
 """
@@ -11,16 +11,14 @@ import numpy as np
 from jaxtyping import Float32
 
 from diffusiontalker.audio import timebase
-from diffusiontalker.data.clip import Clip
 from diffusiontalker.data.corpus import Corpus, CorpusInfo
+from diffusiontalker.data.importers.sync_summary import SyncSummary, summarize_sync
 from diffusiontalker.data.normalize import smallest_scale
+from diffusiontalker.data.sync import SyncEstimate, estimate_sync
 from diffusiontalker.face.arkit import is_arkit
 
 _FLOOR_DB = -50.0
-_MAX_LAG_S = 0.4
 _MOST_ACTIVE = 12
-_MOST_STILL = 52
-"""A face of vertices has thousands of channels; no more are listed."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,10 +71,8 @@ class CorpusSummary:
     """Activity of every channel."""
     still_channels: tuple[str, ...]
     """Channels that hardly move: the standard deviation is below `smallest_scale`."""
-    jaw_lag_ms: float | None
-    """By how much the jaw follows the loudness, in ms (negative: it leads); None when nothing correlates."""
-    jaw_loudness_r: float | None
-    """Correlation of jawOpen and loudness at that lag."""
+    sync: SyncSummary | None
+    """How sound and face stand against each other; None where no clip tells."""
 
     def text(self) -> str:
         """The summary for people."""
@@ -88,21 +84,21 @@ class CorpusSummary:
             *self._count_table(),
         ]
         active = sorted(self.channels, key=lambda channel: -channel.std)[:_MOST_ACTIVE]
-        digits = ".3f" if is_arkit(info.channel_names) else ".2g"
-        lines.append("  moves most (std): " + ", ".join(f"{channel.name} {channel.std:{digits}}" for channel in active))
-        lines.append(f"  hardly moves: {_listed(self.still_channels)}")
-        lines.append(f"  missing in the source: {', '.join(info.missing_channels) or 'no channel'}")
-        if "jawOpen" not in info.channel_names:
-            return "\n".join(lines)
-        if self.jaw_lag_ms is None:
-            lines.append(
-                "  jawOpen does not follow the loudness at any lag: check that audio and motion belong together"
+        if not is_arkit(info.channel_names):
+            moving = ", ".join(f"{channel.name} {1000 * channel.std:.2g} mm" for channel in active)
+            return "\n".join(
+                [
+                    *lines,
+                    f"  moves most (std): {moving}",
+                    f"  hardly moves: {len(self.still_channels)} of {len(info.channel_names)} channels",
+                    "  sound and face: vertices do not tell how they stand",
+                ]
             )
-        else:
-            who = "the face follows the sound" if self.jaw_lag_ms > 0 else "the face leads the sound"
-            lines.append(
-                f"  jawOpen against loudness: {who} by {abs(self.jaw_lag_ms):.0f} ms (r = {self.jaw_loudness_r:.2f})"
-            )
+        lines.append("  moves most (std): " + ", ".join(f"{channel.name} {channel.std:.3f}" for channel in active))
+        lines.append(f"  hardly moves: {', '.join(self.still_channels) or 'no channel'}")
+        lines.append(f"  missing in some or all of the source: {', '.join(info.missing_channels) or 'no channel'}")
+        unknown = "sound and face: no clip tells how they stand, as none lasts 2 s or no mouth moves"
+        lines.append(f"  {self.sync.text() if self.sync else unknown}")
         return "\n".join(lines)
 
     def _count_table(self) -> Iterator[str]:
@@ -119,11 +115,6 @@ class CorpusSummary:
             yield f"  {split:<20} {speaker:<12} {minutes:>8.2f} {sum(clips.values()):>6}  {shares}"
 
 
-def _listed(channels: tuple[str, ...]) -> str:
-    more = f" and {len(channels) - _MOST_STILL} more" if len(channels) > _MOST_STILL else ""
-    return ", ".join(channels[:_MOST_STILL]) + more or "no channel"
-
-
 def inspect_corpus(corpus: Corpus) -> CorpusSummary:
     """Reads every clip once and sums up; also checks the content against the digest of the index.
 
@@ -133,14 +124,14 @@ def inspect_corpus(corpus: Corpus) -> CorpusSummary:
     corpus.verify()
     counts: dict[tuple[str, str, str], list[float]] = defaultdict(list)
     channels = _ChannelMoments(len(corpus.info.channel_names))
-    lags = _LagCurve(motion_fps=corpus.info.motion_fps)
+    syncs: dict[str, SyncEstimate] = {}
     for clip in corpus.clips():
         counts[(clip.split, clip.speaker, clip.emotion)].append(clip.seconds)
         channels.add(clip.motion.coefficients)
-        lags.add(clip)
+        if sync := estimate_sync(clip.waveform, clip.motion):
+            syncs[clip.clip_id] = sync
     seconds = [value for values in counts.values() for value in values]
     activity = channels.activity(corpus.info.channel_names)
-    lag_ms, correlation = lags.peak()
     still_std = smallest_scale(corpus.info.channel_names)
     return CorpusSummary(
         uri=corpus.uri,
@@ -153,8 +144,7 @@ def inspect_corpus(corpus: Corpus) -> CorpusSummary:
         longest_s=max(seconds),
         channels=activity,
         still_channels=tuple(channel.name for channel in activity if channel.std < still_std),
-        jaw_lag_ms=lag_ms,
-        jaw_loudness_r=correlation,
+        sync=summarize_sync(syncs, num_corrected=0),
     )
 
 
@@ -193,46 +183,3 @@ class _ChannelMoments:
             ChannelActivity(name=name, mean=mean, std=std, minimum=minimum, maximum=maximum)
             for name, mean, std, minimum, maximum in zip(names, *columns, strict=True)
         )
-
-
-class _LagCurve:
-    """Correlation of jawOpen with loudness as a function of lag, averaged over clips."""
-
-    def __init__(self, *, motion_fps: float) -> None:
-        self._fps = motion_fps
-        self._reach = round(_MAX_LAG_S * motion_fps)
-        self._curves: list[list[float]] = []
-
-    def add(self, clip: Clip) -> None:
-        if "jawOpen" not in clip.motion.channel_names or clip.motion.num_frames <= 3 * self._reach:
-            return
-        sound = loudness_db(clip.waveform, num_frames=clip.motion.num_frames, motion_fps=self._fps)
-        self._curves.append(_correlations(sound, clip.motion.column("jawOpen"), reach=self._reach))
-
-    def peak(self) -> tuple[float | None, float | None]:
-        """Lag in ms and correlation at the maximum, refined by a parabola through its neighbours."""
-        if not self._curves:
-            return None, None
-        curve = np.mean(self._curves, axis=0)
-        top = int(curve.argmax())
-        if curve[top] < 0.1:
-            return None, None
-        offset = 0.0
-        if 0 < top < len(curve) - 1:
-            before, here, after = curve[top - 1 : top + 2]
-            offset = 0.5 * (before - after) / (before - 2 * here + after)
-        return 1000.0 * (top + offset - self._reach) / self._fps, float(curve[top])
-
-
-def _correlations(sound: np.ndarray, jaw: np.ndarray, *, reach: int) -> list[float]:
-    """Correlation for the jaw lagging by -reach .. reach frames."""
-    return [
-        _correlation(sound[max(0, -lag) : len(sound) - max(0, lag)], jaw[max(0, lag) : len(jaw) - max(0, -lag)])
-        for lag in range(-reach, reach + 1)
-    ]
-
-
-def _correlation(first: np.ndarray, second: np.ndarray) -> float:
-    first, second = first - first.mean(), second - second.mean()
-    scale = float(np.sqrt(np.square(first).sum() * np.square(second).sum()))
-    return float((first * second).sum()) / scale if scale > 0 else 0.0

@@ -32,8 +32,13 @@ def file_names(filesystem: fs.FileSystem, root: str) -> list[str]:
 
 
 @contextlib.contextmanager
-def new_file(filesystem: fs.FileSystem, path: str) -> Iterator[pa.NativeFile]:
+def new_file(filesystem: fs.FileSystem, path: str, *, name: str = "") -> Iterator[pa.NativeFile]:
     """A stream into a new file.
+
+    Args:
+        filesystem: where.
+        path: of the file.
+        name: what messages call it; its path by default.
 
     Raises:
         CorpusError: when it cannot be opened or written.
@@ -42,7 +47,9 @@ def new_file(filesystem: fs.FileSystem, path: str) -> Iterator[pa.NativeFile]:
         with filesystem.open_output_stream(path) as stream:
             yield stream
     except OSError as error:
-        raise CorpusError(f"{path}: cannot be written ({error}); check space, address and access rights") from None
+        raise CorpusError(
+            f"{name or path}: cannot be written ({error}); check space, address and access rights"
+        ) from None
 
 
 @contextlib.contextmanager

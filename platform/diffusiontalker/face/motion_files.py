@@ -19,6 +19,7 @@ def read_motion(
     *,
     motion_format: str | None = None,
     fps: float | None = None,
+    fps_name: str = "the caller",
     name: str | None = None,
     max_gap_s: float = MAX_GAP_S,
     report: Callable[[str], None] = logger.warning,
@@ -30,12 +31,14 @@ def read_motion(
             one of the BEAT corpus or of Audio2Face. Columns that are no ARKit channel (head rotation, ids) are ignored.
         motion_format: its format, when its name does not say it.
         fps: frames per second, if known. Needed where the file tells none; an error where it tells another.
+        fps_name: what messages call the one who gave `fps`, such as a flag or a column.
         name: what to call the file in messages (its path when None).
         max_gap_s: longest gap in a Live Link Face or BEAT recording that is filled by interpolation, in seconds.
         report: told which gaps were filled; the log by default.
 
     Raises:
-        MotionError: says which file, row and column, what was found and what is expected.
+        MotionError: says which file, row and column, what was found and what is expected; `NoMotionError` for a file
+            that holds something else.
     """
     path = Path(path)
     place = name or str(path)
@@ -49,7 +52,9 @@ def read_motion(
         content = path.read_bytes()
     except OSError as error:
         raise MotionError(f"{place}: cannot be read: {error.strerror}; check its permissions") from None
-    return decode_motion(content, known.name, fps=fps, name=place, max_gap_s=max_gap_s, report=report)
+    return decode_motion(
+        content, known.name, fps=fps, fps_name=fps_name, name=place, max_gap_s=max_gap_s, report=report
+    )
 
 
 def decode_motion(
@@ -57,6 +62,7 @@ def decode_motion(
     motion_format: str,
     *,
     fps: float | None = None,
+    fps_name: str = "the caller",
     name: str = "motion",
     max_gap_s: float = MAX_GAP_S,
     report: Callable[[str], None] = logger.warning,
@@ -70,7 +76,7 @@ def decode_motion(
     if not content:
         raise MotionError(f"{name}: the file is empty (0 bytes)")
     table = known.decode(MotionSource(content=content, place=name, suffix=known.suffix, fps=fps))
-    return to_clip(table, name, fps=fps, max_gap_s=max_gap_s, report=report)
+    return to_clip(table, name, fps=fps, fps_name=fps_name, max_gap_s=max_gap_s, report=report)
 
 
 def encode_motion(
@@ -138,6 +144,7 @@ def format_to_write(path: Path | str, motion_format: str | None = None) -> Motio
     """
     known = format_named(motion_format) if motion_format else format_of(path)
     if known is None or known.encode is None:
-        what = f"'{Path(path).suffix}'" if known is None else f"'{known.name}' (it can only be read)"
-        raise MotionError(f"{path}: unknown motion format {what}; choose one of {', '.join(MOTION_SUFFIXES)}")
+        suffix = Path(path).suffix
+        what = f"unknown motion format '{suffix}'" if known is None else f"files of format '{known.name}' are only read"
+        raise MotionError(f"{path}: {what}; choose one of {', '.join(MOTION_SUFFIXES)}")
     return known

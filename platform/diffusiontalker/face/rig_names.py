@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from diffusiontalker.face.arkit import CHANNELS, canonical_name
+from diffusiontalker.face.csv_text import csv_problem
 from diffusiontalker.face.rig import RigError
 from diffusiontalker.face.rig_parts import Meaning
 
@@ -22,6 +23,8 @@ def read_shape_names(path: Path) -> dict[str, str]:
         RigError: when the file cannot be read, lacks a column, names an unknown channel, or names something twice.
     """
     try:
+        if problem := csv_problem(path.read_bytes()):
+            raise RigError(f"{path}: {problem}")
         with path.open(newline="", encoding="utf-8-sig") as stream:
             reader = csv.DictReader(stream)
             columns = [column.strip() for column in reader.fieldnames or ()]

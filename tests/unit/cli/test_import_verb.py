@@ -1,5 +1,6 @@
 """`corpus import`: other people's recordings from the command line."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,7 +21,8 @@ def test_a_folder_of_beat_is_recognized_imported_and_reported(tmp_path: Path, co
     assert outcome.code == 0
     assert "accepted 2 clips" in outcome.out
     assert "sound and face: " in outcome.out
-    assert "rejected 2_scott_0_9_9: 2/2_scott_0_9_9: " in outcome.out
+    assert f"rejected 2_scott_0_9_9: {tmp_path / 'beat/2/2_scott_0_9_9.json'}: has no audio file" in outcome.out
+    assert "no clip is in train: training needs" in outcome.out
     info = Corpus.open(tmp_path / "corpus").info
     assert (info.splits, info.source["importer"]) == ({"validation": 1, "test": 1}, "beat")
     assert info.source["config"]["correct_sync"] == "offset"
@@ -34,8 +36,12 @@ def test_vertices_are_imported_and_inspected(tmp_path: Path, command: Callable) 
     outcome = command("corpus", "inspect", tmp_path / "corpus")
     assert outcome.code == 0
     assert "21 channels" in outcome.out
-    assert "moves most (std): v0" in outcome.out
+    assert re.search(r"moves most \(std\): v\d{4}_[xyz] \d(\.\d)? mm, ", outcome.out)
+    assert re.search(r"hardly moves: \d+ of 21 channels", outcome.out)
     assert "jawOpen" not in outcome.out
+    outcome = command("corpus", "inspect", tmp_path / "corpus", "--plots", tmp_path / "plots")
+    assert outcome.code == 2
+    assert "21 channels of vertices" in outcome.err
 
 
 @pytest.mark.parametrize(
@@ -44,7 +50,7 @@ def test_vertices_are_imported_and_inspected(tmp_path: Path, command: Callable) 
         (("--format", "baet"), "baet"),
         (("--correct-sync", "yes"), "yes"),
         (("--format", "beat"), "holds no recording of an official split of BEAT"),
-        (("--face-lag-s", "99"), "face_lag_s is 99.0, expected -10 to 10 seconds"),
+        (("--face-lag-s", "99"), "--face-lag-s is 99.0, expected -10 to 10 seconds"),
     ],
 )
 def test_what_cannot_be_done_is_refused(

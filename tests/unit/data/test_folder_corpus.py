@@ -1,5 +1,6 @@
 import csv
 import json
+import resource
 import shutil
 
 import numpy as np
@@ -90,20 +91,24 @@ SPOILERS = {
         "audio is silent",
     ),
     "NaN": (lambda folder: folder.write_motion("x", np.full((25, 3), np.nan)), "NaN"),
-    "slightly out of range": (lambda folder: folder.write_motion("x", np.full((25, 3), 1.2)), "reaches 1.2 in channel"),
+    "slightly out of range": (
+        lambda folder: folder.write_motion("x", np.full((25, 3), 1.2)),
+        "x.csv: motion reaches 1.2 in channel jawOpen at 0.00 s (frame 0 counted from 0",
+    ),
     "percentages": (lambda folder: folder.write_motion("x", np.full((25, 3), 40.0)), "divide percentages by 100"),
     "no ARKit channel": (
         lambda folder: folder.write_motion("x", np.zeros((25, 3)), columns=("x", "y", "z")),
         "no column is named after an ARKit channel",
     ),
-    "wrong fps": (lambda folder: folder.rows[-1].update(fps=30), "30 fps but time_s says 25 fps"),
+    "wrong fps": (lambda folder: folder.rows[-1].update(fps=30), "column fps says 30 fps but time_s says 25 fps"),
     "fps is no number": (
         lambda folder: folder.rows[-1].update(fps="fast"),
         "manifest.csv, row 7: column fps is 'fast', expected a positive number",
     ),
+    "fps with a comma": (lambda folder: folder.rows[-1].update(fps="25,0"), "write a decimal point"),
     "drift": (
         lambda folder: folder.write_motion("x", np.full((30, 3), 0.5)),
-        "motion lasts 1.20 s but audio 1.00 s (limit 0.070 s at 25 fps); at 29.97 or 30 fps it would fit",
+        "1.20 s but audio 1.00 s (limit 0.070 s: 0.05 s and half a frame at 25 fps); at 29.97 or 30 fps it would fit",
     ),
     "unknown split": (lambda folder: folder.rows[-1].update(split="trian"), "perhaps you meant 'train'"),
     "no speaker": (lambda folder: folder.rows[-1].update(speaker=""), "manifest.csv, row 7: column speaker is empty"),
@@ -170,20 +175,69 @@ def test_oddities_are_accepted_with_a_warning(folder, uri):
         "twin: audio is identical to that of clip 'a'",
         "twin: motion is identical to that of clip 'a'",
         "still: motion never moves; the face was probably not tracked",
-        "poor: lacks channels that other clips have: mouthSmileLeft",
+        "poor: 1 clip of 4 without channels that other clips have: mouthSmileLeft; 0 stands there, and no evaluation "
+        "counts them",
     )
+    assert "mouthSmileLeft" in report.info.missing_channels
+    assert "(0 in the corpus): browDownLeft" in report.text()
+    assert not any("mouthSmileLeft" in line for line in report.text().splitlines() if "(0 in the corpus)" in line)
+
+
+def test_what_the_first_clips_lack_is_told_as_well_as_what_the_last_lack(folder, uri):
+    for name in ("a", "b", "c"):
+        folder.add(name)
+    for seed, name in enumerate(("a", "b")):
+        poor = np.random.default_rng(seed).random((25, 2))
+        folder.write_motion(name, poor, columns=CHANNEL_COLUMNS[:2])
+    (warning,) = import_corpus(folder.done(), uri).warnings
+    assert warning.startswith("a, b: 2 clips of 3 without channels that other clips have: mouthSmileLeft")
+
+
+def test_a_split_without_clips_is_told(folder, uri):
+    report = import_corpus(folder.add("a").add("b", split="test").done(), uri)
+    assert "no clip is in validation: training needs train, validation, test" in report.text()
+
+
+@pytest.mark.parametrize(
+    ("suffix", "change"),
+    [
+        ("manifest", lambda text: text.replace(",", ";").encode()),
+        ("manifest", lambda text: text.replace(",", "\t").encode("utf-8-sig")),
+        ("manifest", lambda text: text.encode("utf-16")),
+        ("a", lambda text: text.replace(",", ";").replace(".", ",").encode()),
+        ("a", lambda text: text.replace(",", ";").encode("utf-16")),
+    ],
+)
+def test_what_a_spreadsheet_made_of_a_csv_file_is_called_that(suffix, change, folder, uri):
+    path = folder.add("a").done() / f"{suffix}.csv"
+    path.write_bytes(change(path.read_text()))
+    said = rf"{suffix}\.csv: (its cells are separated by|is UTF-16 text)(.|\n)*; save it as comma-separated UTF-8 text"
+    with pytest.raises(CorpusError, match=said):
+        import_corpus(folder.root, uri)
+
+
+def test_a_file_that_cannot_be_written_is_called_by_its_name_in_the_corpus(folder, uri):
+    folder.add("a").done()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        with pytest.raises(CorpusError, match=rf"^{uri}/train-00000\.parquet: cannot be written \(.*File too large"):
+            import_corpus(folder.root, uri)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert not uri.exists()
 
 
 def test_strict_turns_one_rejection_into_an_error(folder, uri):
     folder.add("good").add("bad", split="nowhere")
-    with pytest.raises(CorpusError, match=r"1 of 2 clips were rejected, at most 0 may be(.|\n)*bad: .*nowhere"):
+    with pytest.raises(CorpusError, match=r"1 of 2 clips were rejected; --strict allows none(.|\n)*bad: .*nowhere"):
         import_corpus(folder.done(), uri, config=ImportConfig(strict=True))
     assert not uri.exists()
 
 
 def test_too_many_rejections_are_an_error(folder, uri):
     folder.add("bad", split="nowhere").add("good").add("better")
-    with pytest.raises(CorpusError, match="1 of 3 clips were rejected, at most 0 may be"):
+    with pytest.raises(CorpusError, match=r"1 of 3 clips were rejected; at most 0 \(30 %\) may be"):
         import_corpus(folder.done(), uri, config=ImportConfig(max_rejected_fraction=0.3))
     folder.rows = folder.rows[:1]
     with pytest.raises(CorpusError, match="1 of 1 clips were rejected"):
@@ -195,7 +249,7 @@ def test_an_unusable_manifest_says_what_it_lacks(folder, uri):
     with pytest.raises(CorpusError, match=r"has no manifest\.csv; write one"):
         import_corpus(folder.root, uri, corpus_format="folder")
     folder.add("a").done(columns=[name for name in MANIFEST_COLUMNS if name not in ("fps", "split")])
-    with pytest.raises(CorpusError, match=r"lacks the columns fps, split \(it has clip_id"):
+    with pytest.raises(CorpusError, match=r"lacks the columns fps, split \(it has clip_id.*; a split is one of train"):
         import_corpus(folder.root, uri)
     folder.rows.clear()
     with pytest.raises(CorpusError, match="lists no clips"):

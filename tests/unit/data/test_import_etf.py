@@ -95,7 +95,11 @@ SPOILERS = {
     ),
     "60 fps": (
         lambda path: np.save(path, motion(60, 52, seed=1)),
-        "motion lasts 2.00 s but audio 1.00 s (limit 0.067 s at 30 fps); at 60 fps it would fit",
+        "motion lasts 2.00 s but audio 1.00 s (limit 0.067 s: 0.05 s and half a frame at 30 fps); at 60 fps it",
+    ),
+    "half the rate": (
+        lambda path: np.save(path, motion(15, 52, seed=1)),
+        "it has 15 frames per second of the sound; correct its rate",
     ),
     "no such emotion": (
         lambda path: [path.with_suffix(end).rename(path.parent / f"03-01-09-01-01-01-02{end}") for end in
@@ -121,7 +125,7 @@ def test_a_damaged_recording_is_left_out_with_its_file_and_place(name, tmp_path)
 def test_foreign_names_are_noted_and_a_folder_without_recordings_is_an_error(tmp_path, touch):
     write_sound(tmp_path / "etf" / "jingle.wav", noise(1.0, seed=0))
     (note,) = list_clips(touch(STEM)).notes
-    assert note == "1 files are not named as in RAVDESS or HDTF and were left out: jingle"
+    assert note == "1 recording left out, not named as in RAVDESS or HDTF: jingle"
     (tmp_path / "empty").mkdir()
     with pytest.raises(CorpusError, match=r"holds no recording of 3D-ETF, such as 03-01-05-01-02-01-12 or RD_Radio11"):
         list_clips(tmp_path / "empty", corpus_format="3d-etf")

@@ -1,5 +1,7 @@
 """Live Link Face: takes of a performer with their sound, and what is told about takes that lack something."""
 
+import subprocess
+
 import numpy as np
 import pytest
 from others_recordings import LIVELINK_CHANNELS, noise, write_livelink, write_sound
@@ -71,7 +73,12 @@ def with_video(path):
 
 SPOILERS = {
     "no sound": (lambda path: path.with_suffix(".wav").unlink(), "take_1.csv: has no audio file of this name beside"),
-    "sound in the video": (with_video, "take_1.wav"),
+    "sound in the video": (with_video, "its sound is still in the video take_1.mov"),
+    "semicolons": (lambda path: path.write_text(path.read_text().replace(",", ";")), "separated by semicolons"),
+    "UTF-16": (lambda path: path.write_bytes(path.read_text().encode("utf-16")), "is UTF-16 text"),
+    "empty": (lambda path: path.write_text(""), "take_1.csv: the file is empty (0 bytes)"),
+    "another header": (lambda path: path.write_text(path.read_text()[1:]), "has no column Timecode"),
+    "no jaw": (lambda path: path.write_text(path.read_text().replace("JawOpen", "Jaw")), "take_1.csv: lacks jawOpen"),
     "no number": (lambda path: change_csv(path, 9, 2, "x"), "line 9, column 'TongueOut' is 'x', expected a number"),
     "no weight": (lambda path: change_csv(path, 9, 2, ""), "line 9, column 'TongueOut' is ''"),
     "no timecode": (lambda path: change_csv(path, 9, 0, "soon"), "line 9, column 'Timecode' is 'soon'"),
@@ -100,11 +107,53 @@ def test_a_damaged_take_is_left_out_with_its_file_line_and_column(name, tmp_path
     assert reason in got
 
 
-def test_the_sound_of_a_video_is_asked_for_with_the_command_that_takes_it_out(tmp_path):
-    write_livelink(tmp_path, "take", seconds=0.1)
-    with_video(tmp_path / "take.csv")
-    with pytest.raises(CorpusError, match=r"ffmpeg -i \S+/take\.mov \S+/take\.wav"):
-        list_clips(tmp_path).clips[0].read()
+def test_the_sound_of_videos_is_asked_for_with_one_command_that_takes_it_out(tmp_path):
+    folder = tmp_path / "the takes"
+    for number in range(2):
+        write_livelink(folder, f"take {number}", seconds=0.1)
+        with_video(folder / f"take {number}.csv")
+    (note,) = list_clips(folder).notes
+    text, _, command = note.partition(": ")
+    assert text == "the sound of 2 takes is still in the video; to take it out of all videos"
+    said = subprocess.run(command.replace("ffmpeg", "echo"), shell=True, capture_output=True, text=True, check=True)
+    assert sorted(said.stdout.splitlines()) == [
+        f"-nostdin -n -i {folder}/take {number}.mov {folder}/take {number}.wav" for number in range(2)
+    ]
+    with pytest.raises(CorpusError, match=r"2 of 2 clips were rejected(.|\n)*warning the sound of 2 takes is still"):
+        import_corpus(folder, tmp_path / "corpus")
+
+
+@pytest.mark.parametrize("has_plain", [True, False])
+def test_a_calibrated_take_is_taken_with_the_sound_of_the_plain_one(has_plain, tmp_path):
+    for name in ("take", "take_raw", "take_neutral", "take_cal"):
+        write_livelink(tmp_path / "anna", name, seconds=0.1)
+        if name != "take":
+            (tmp_path / "anna" / f"{name}.wav").unlink()
+    if not has_plain:
+        (tmp_path / "anna" / "take.csv").unlink()
+    listed = list_clips(tmp_path)
+    (clip,) = listed.clips
+    assert (clip.clip_id, clip.audio.name, clip.motion.name) == ("anna/take_cal", "take.wav", "take_cal.csv")
+    assert ("anna/take," in f"{listed.notes[0]},".replace("left out: ", "")) == has_plain
+    assert not listed.strays
+
+
+def test_a_folder_of_takes_that_a_spreadsheet_saved_is_recognized(tmp_path):
+    write_livelink(tmp_path / "it", "take")
+    path = tmp_path / "it" / "take.csv"
+    path.write_text(path.read_text().replace(",", ";"))
+    with pytest.raises(CorpusError, match="its cells are separated by semicolons"):
+        import_corpus(tmp_path / "it", tmp_path / "corpus")
+
+
+def test_a_sound_without_a_take_is_noted_and_refused_where_strict(tmp_path):
+    for number in range(2):
+        write_livelink(tmp_path / "it", f"take_{number}", seed=number)
+    (tmp_path / "it" / "take_0.csv").unlink()
+    report = import_corpus(tmp_path / "it", tmp_path / "corpus")
+    assert report.warnings[0] == "1 sound left out, without a csv of this name beside it: take_0"
+    with pytest.raises(CorpusError, match="1 recording would be left out: take_0; --strict allows none"):
+        import_corpus(tmp_path / "it", tmp_path / "strict", config=ImportConfig(strict=True))
 
 
 def test_a_gap_the_reader_filled_is_a_warning_of_the_clip(tmp_path):

@@ -82,7 +82,7 @@ def test_the_split_is_the_official_one_by_subject_and_sentence(tmp_path):
     for subject, numbers in sentences.items():
         assert numbers == list(range(1 if subjects[subject] == "train" else 21, 41))
     (note,) = listed.notes
-    assert note.startswith("80 sentences are not in the official split and were left out: ")
+    assert note.startswith("80 sentences left out, not in the official split: ")
 
 
 def test_numbers_of_numpy_are_numbers(small, tmp_path):

@@ -91,6 +91,13 @@ def test_an_unrecognized_folder_says_what_was_looked_for(tmp_path):
     assert message.endswith("name it with --format")
 
 
+def test_half_a_vocaset_is_told_what_it_lacks(tmp_path):
+    WRITERS["vocaset"](tmp_path)
+    (tmp_path / "templates.pkl").unlink()
+    with pytest.raises(CorpusError, match=r"looks like vocaset, as it has data_verts\.npy.*, but lacks templates\.pkl"):
+        list_clips(tmp_path)
+
+
 def test_an_unknown_format_and_no_folder_are_errors(tmp_path):
     with pytest.raises(CorpusError, match=r"unknown format 'baet'; perhaps you meant 'beat' \(allowed: auto, folder"):
         list_clips(tmp_path, corpus_format="baet")
@@ -158,7 +165,7 @@ def test_a_rate_that_would_fit_is_named(rate, tmp_path):
     )
     outcome = checked_or_rejected(list_clips(tmp_path).clips[0], config=ImportConfig())
     assert isinstance(outcome, RejectedClip)
-    rates = outcome.reason.partition("fps); at ")[2].partition(" fps it would fit")[0].split(" or ")
+    rates = outcome.reason.partition(" fps); at ")[2].partition(" fps it would fit")[0].split(" or ")
     assert f"{rate:g}" in rates
 
 

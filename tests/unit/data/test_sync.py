@@ -241,7 +241,7 @@ def test_an_import_tells_the_lag_and_the_clips_that_stand_apart(folder, tmp_path
     assert "sound and face: the face is late by 2" in report.text()
     assert "--face-lag-s 0.2" in report.text()
     (warning,) = report.warnings
-    assert "1 clips stand apart from the others (+2" in warning
+    assert "1 clip stand apart from the others (+2" in warning
     assert "c0 (-" in warning
 
 
@@ -260,7 +260,7 @@ def test_a_corrected_import_has_the_faces_that_were_recorded(choice, is_correcte
         assert checked.clip.seconds == pytest.approx(clip.seconds - 0.2, abs=0.05)
     report = import_corpus(source, tmp_path / "corpus", config=config)
     assert report.sync.num_corrected == (len(clips) if is_corrected else 0)
-    assert ("4 clips were corrected" in report.text()) == is_corrected
+    assert ("4 clips corrected" in report.text()) == is_corrected
 
 
 @pytest.mark.parametrize("lag_s", [9.0, -9.0])
@@ -289,6 +289,6 @@ def test_a_drifting_recording_is_warned_of_and_corrected_on_demand(grid, folder,
 def test_a_corpus_that_tells_nothing_says_so():
     estimates = {"a": dataclasses.replace(ESTIMATE, confidence=0.0)}
     summary = summarize_sync(estimates, num_corrected=0)
-    assert summary.text() == "sound and face: of 1 clips none tells clearly how they stand"
+    assert summary.text() == "sound and face: of 1 clip none tells clearly how they stand"
     assert not list(sync_warnings(estimates, summary=summary))
     assert summarize_sync({}, num_corrected=0) is None

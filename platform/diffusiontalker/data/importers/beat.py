@@ -11,7 +11,7 @@ from typing import Any
 
 from diffusiontalker.data.clip import CorpusError
 from diffusiontalker.data.importers.pairs import NamedPair, named_pairs
-from diffusiontalker.data.importers.source import ClipList, ClipSource, FilePair, UnusableClip, shown
+from diffusiontalker.data.importers.source import ClipList, ClipSource, FilePair, UnusableClip, counted, shown
 
 FPS = 60.0
 
@@ -57,7 +57,8 @@ def list_beat(folder: Path) -> ClipList:
         raise CorpusError(
             f"{folder}: holds no recording of an official split of BEAT, such as 1_wayne_0_1_1.wav and .json"
         )
-    return ClipList(format="beat", clips=tuple(clips), notes=tuple(_notes(foreign, without_split)))
+    notes = tuple(_notes(foreign, without_split))
+    return ClipList(format="beat", clips=tuple(clips), notes=notes, strays=tuple(foreign))
 
 
 def _clips(pair: NamedPair) -> Iterator[ClipSource]:
@@ -76,7 +77,7 @@ def _clips(pair: NamedPair) -> Iterator[ClipSource]:
         yield UnusableClip(**labels, emotion="neutral", split="train", reason=problem)
         return
     ((emotion, split),) = meanings
-    files: dict[str, Any] = {"audio": pair.audio, "motion": pair.motion, "motion_format": "beat", "fps": FPS}
+    files: dict[str, Any] = {"audio": pair.audio, "motion": pair.motion, "motion_format": "beat", "usual_fps": FPS}
     if split == _HALVES:
         cut_s = _HALF_CONVERSATION_S if is_conversation else _HALF_SPEECH_S
         halves = (("a", "test", 0.0, cut_s), ("b", "validation", cut_s, None))
@@ -137,6 +138,7 @@ def _speech_split_short(number: int) -> str:
 
 def _notes(foreign: list[str], without_split: list[str]) -> Iterator[str]:
     if foreign:
-        yield (f"{len(foreign)} files are not named speaker_name_type_start_end and were left out: {shown(foreign)}")
+        what = counted(len(foreign), "recording")
+        yield f"{what} left out, not named speaker_name_type_start_end: {shown(foreign)}"
     if without_split:
-        yield f"{len(without_split)} recordings are in no official split and were left out: {shown(without_split)}"
+        yield f"{counted(len(without_split), 'recording')} left out, in no official split: {shown(without_split)}"

@@ -53,7 +53,7 @@ def checked_clip(source: ClipSource, *, config: ImportConfig) -> CheckedClip:
     has_weights = is_arkit(recorded.motion.channel_names)
     checks.check_audible(recorded.waveform)
     if has_weights:
-        checks.check_range(recorded.motion, tolerance=config.range_tolerance)
+        checks.check_range(recorded.motion, tolerance=config.range_tolerance, place=recorded.place)
     motion = _clamped(recorded.motion) if has_weights else recorded.motion
     labels = {name: getattr(source, name) for name in ("clip_id", "speaker", "emotion", "split")}
     clip = Clip(waveform=recorded.waveform, motion=motion, **labels)
@@ -96,7 +96,7 @@ def _moved(clip: Clip, start_lag_s: float, end_lag_s: float) -> Clip:
     if not len(waveform) or not motion.num_frames:
         raise CorpusError(
             f"lasts {clip.seconds:.2f} s, so that nothing is left when its face is shifted by {start_lag_s:g} s; give "
-            "another face_lag_s, or drop the clip"
+            "another --face-lag-s, or drop the clip"
         )
     return dataclasses.replace(clip, waveform=waveform, motion=motion)
 

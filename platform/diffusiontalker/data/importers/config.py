@@ -30,7 +30,7 @@ class ImportConfig:
     credit: str = ""
     """Whom to credit for the recordings; every bundle trained on them does."""
     strict: bool = False
-    """Whether a single rejected clip makes the import fail."""
+    """Whether a single rejected clip makes the import fail, or a recording whose name is none of the format."""
 
     def __post_init__(self) -> None:
         """Checks ranges."""

@@ -14,7 +14,7 @@ from typing import Any
 from diffusiontalker.data.clip import CorpusError
 from diffusiontalker.data.importers.own_splits import with_own_splits
 from diffusiontalker.data.importers.pairs import NamedPair, named_pairs, split_of_names
-from diffusiontalker.data.importers.source import ClipList, ClipSource, FilePair, UnusableClip, shown
+from diffusiontalker.data.importers.source import ClipList, ClipSource, FilePair, UnusableClip, counted, shown
 
 FPS = 30.0
 
@@ -50,7 +50,9 @@ def list_etf(folder: Path) -> ClipList:
         for pair, (_, speaker, emotion) in named.items()
     ]
     foreign = [pair.name for pair in pairs if pair not in named]
-    return with_own_splits(ClipList(format="3d-etf", clips=tuple(clips), notes=tuple(_notes(foreign))), folder)
+    notes = tuple(_notes(foreign))
+    listed = ClipList(format="3d-etf", clips=tuple(clips), notes=notes, strays=tuple(foreign))
+    return with_own_splits(listed, folder)
 
 
 def _clip(pair: NamedPair, *, speaker: str, emotion: str, split: str) -> ClipSource:
@@ -72,4 +74,5 @@ def _labels(stem: str) -> tuple[str, str, str] | None:
 
 def _notes(foreign: list[str]) -> Iterator[str]:
     if foreign:
-        yield f"{len(foreign)} files are not named as in RAVDESS or HDTF and were left out: {shown(foreign)}"
+        what = counted(len(foreign), "recording")
+        yield f"{what} left out, not named as in RAVDESS or HDTF: {shown(foreign)}"

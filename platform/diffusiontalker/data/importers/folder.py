@@ -11,6 +11,7 @@ from typing import Any
 
 from diffusiontalker.data.clip import SPLITS, CorpusError, suggestion
 from diffusiontalker.data.importers.source import ClipList, ClipSource, FilePair, UnusableClip
+from diffusiontalker.face.csv_text import csv_problem
 
 MANIFEST_NAME = "manifest.csv"
 MANIFEST_COLUMNS: tuple[str, ...] = ("clip_id", "audio", "motion", "speaker", "emotion", "fps", "split")
@@ -35,6 +36,8 @@ def list_folder(folder: Path) -> ClipList:
 def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
     """(row as counted in the file, cells) of every clip."""
     try:
+        if problem := csv_problem(path.read_bytes()):
+            raise CorpusError(f"{path}: {problem}")
         with path.open(newline="", encoding="utf-8-sig") as stream:
             reader = csv.DictReader(stream)
             columns = reader.fieldnames or ()
@@ -48,7 +51,7 @@ def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
     if lacking := [name for name in MANIFEST_COLUMNS if name not in columns]:
         raise CorpusError(
             f"{path}: lacks the column{'s'[: len(lacking) > 1]} {', '.join(lacking)} (it has {', '.join(columns)}); "
-            f"expected {', '.join(MANIFEST_COLUMNS)}"
+            f"expected {', '.join(MANIFEST_COLUMNS)}; a split is one of {', '.join(SPLITS)}"
         )
     if not raw_rows:
         raise CorpusError(f"{path}: lists no clips; write one row per clip")
@@ -65,7 +68,7 @@ def _clip(cells: dict[str, str], *, folder: Path, source: str) -> ClipSource:
     if problem := _problem(cells):
         return UnusableClip(**labels, source=source, reason=problem)
     files: dict[str, Any] = {name: folder / cells[name] for name in ("audio", "motion")}
-    return FilePair(**labels, **files, source=source, fps=float(cells["fps"]))
+    return FilePair(**labels, **files, source=source, fps=float(cells["fps"]), fps_name="column fps")
 
 
 def _problem(cells: dict[str, str]) -> str:
@@ -80,7 +83,8 @@ def _problem(cells: dict[str, str]) -> str:
     except ValueError:
         fps = 0.0
     if not 0 < fps < float("inf"):
-        return f"column fps is '{cells['fps']}', expected a positive number such as 25, 30 or 60"
+        hint = "; write a decimal point instead of the comma" if "," in cells["fps"] else ""
+        return f"column fps is '{cells['fps']}', expected a positive number such as 25, 30 or 29.97{hint}"
     return ""
 
 

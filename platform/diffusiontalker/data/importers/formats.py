@@ -98,5 +98,13 @@ def _recognized(folder: Path) -> str:
         if reason := candidate.found_in(folder):
             logger.info("%s: read as '%s', because %s", folder, name, reason)
             return name
+    files = (VERTICES_NAME, INDEX_NAME, AUDIO_NAME, TEMPLATES_NAME)
+    there = [name for name in files if (folder / name).is_file()]
+    if there:
+        lacking = [name for name in files if name not in there]
+        raise CorpusError(
+            f"{folder}: looks like vocaset, as it has {', '.join(there)}, but lacks {', '.join(lacking)}; copy the "
+            "whole corpus"
+        )
     looked_for = "; ".join(f"{name}: {candidate.sign}" for name, candidate in _FORMATS.items())
     raise CorpusError(f"{folder}: the format is not recognized, looked for {looked_for}; name it with --format")

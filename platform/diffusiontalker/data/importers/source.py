@@ -14,9 +14,16 @@ import numpy as np
 from diffusiontalker.audio.timebase import SAMPLE_RATE_HZ
 from diffusiontalker.audio.waveform import read_waveform
 from diffusiontalker.data.clip import CorpusError
-from diffusiontalker.face import CHANNELS, MotionClip, read_motion
+from diffusiontalker.face import CHANNELS, MotionClip, MotionError, read_motion
 
 _SHOWN = 5
+_SAME_RATE = 0.01
+"""Share by which a format's rate may differ from that of the times in a file."""
+_CHANNELS_OF: dict[str, tuple[str, ...]] = {
+    "beat": tuple(name for name in CHANNELS if name != "tongueOut"),
+    "livelink": CHANNELS,
+}
+"""What every recording of a motion format has; a face without one of them would rest where it moved."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -27,6 +34,8 @@ class RecordedClip:
     """(samples,) float32, 16 kHz mono in [-1, 1]."""
     motion: MotionClip
     """The face, at its own rate and with its own channels."""
+    place: str = ""
+    """What messages call the file of the face; empty where there is none of this clip alone."""
     warnings: tuple[str, ...] = ()
     """What a person should know about how the files were read."""
 
@@ -69,6 +78,10 @@ class FilePair(ClipSource):
     """Its format, where its name does not tell."""
     fps: float | None = None
     """Frames per second, if known from elsewhere than the motion file."""
+    fps_name: str = "the format"
+    """What messages call where `fps` is from, such as a column."""
+    usual_fps: float | None = None
+    """Frames per second of the format; times in the motion file that clearly tell another rate count more."""
     begin_s: float = 0.0
     """Where the clip begins, in seconds."""
     end_s: float | None = None
@@ -78,10 +91,29 @@ class FilePair(ClipSource):
         """Both files, or the stretch of them."""
         warnings: list[str] = []
         waveform = read_waveform(self.audio)
-        motion = read_motion(self.motion, motion_format=self.motion_format, fps=self.fps, report=warnings.append)
+        motion = read_motion(
+            self.motion,
+            motion_format=self.motion_format,
+            fps=self.fps,
+            fps_name=self.fps_name,
+            report=warnings.append,
+        )
+        wanted = _CHANNELS_OF.get(self.motion_format or "", ())
+        if lacking := [name for name in wanted if name not in motion.channel_names]:
+            raise MotionError(
+                f"{self.motion}: lacks {', '.join(lacking)}, which every recording of this format has; export it "
+                "again, or drop the clip"
+            )
+        if self.usual_fps and abs(motion.fps - self.usual_fps) <= _SAME_RATE * self.usual_fps:
+            motion = dataclasses.replace(motion, fps=self.usual_fps)
+        elif self.usual_fps:
+            warnings.append(
+                f"{self.motion}: its times say {motion.fps:g} fps, the format has {self.usual_fps:g}; the times were "
+                "followed"
+            )
         if self.begin_s or self.end_s is not None:
             waveform, motion = self._cut(waveform, motion)
-        return RecordedClip(waveform=waveform, motion=motion, warnings=tuple(warnings))
+        return RecordedClip(waveform=waveform, motion=motion, place=str(self.motion), warnings=tuple(warnings))
 
     def _cut(self, waveform: np.ndarray, motion: MotionClip) -> tuple[np.ndarray, MotionClip]:
         cut_s = self.begin_s or self.end_s or 0.0
@@ -123,6 +155,8 @@ class ClipList:
     """Channels of the corpus they become."""
     notes: tuple[str, ...] = ()
     """What a person should know, such as recordings that belong to no split and were left out."""
+    strays: tuple[str, ...] = ()
+    """Files that look like recordings but are none of the format; a note tells of them, a strict import fails."""
     documents: dict[str, bytes] = dataclasses.field(default_factory=dict)
     """Files to put beside the shards of the corpus, by name."""
 
@@ -134,6 +168,11 @@ def files_below(folder: Path, suffixes: Collection[str]) -> list[Path]:
     """
     found = (path for path in folder.rglob("*") if path.suffix.lower() in suffixes and not path.name.startswith("."))
     return sorted((path for path in found if path.is_file()), key=lambda path: path.relative_to(folder).as_posix())
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 clip`, `2 clips`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def shown(names: Sequence[str]) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from diffusiontalker.data.importers.source import shown
+from diffusiontalker.data.importers.source import counted, shown
 from diffusiontalker.data.sync import DRIFT_NOTICEABLE_S, NOTICEABLE_S, SyncEstimate
 
 _APART_S = 0.1
@@ -29,15 +29,15 @@ class SyncSummary:
     def text(self) -> str:
         """One line for people."""
         if not self.num_clear:
-            return f"sound and face: of {self.num_clips} clips none tells clearly how they stand"
+            return f"sound and face: of {counted(self.num_clips, 'clip')} none tells clearly how they stand"
         low, high = (f"{1000 * lag:.0f}" for lag in self.quartile_lags_s)
-        corrected = f"; {self.num_corrected} clips were corrected" if self.num_corrected else ""
+        spread = f"median of {self.num_clear} clear clips of {self.num_clips}, half of them {low} to {high} ms"
+        if self.num_clear == 1:
+            spread = f"told by the one clear clip of {self.num_clips}"
+        corrected = f"; {counted(self.num_corrected, 'clip')} corrected" if self.num_corrected else ""
         is_late = abs(self.median_lag_s) >= NOTICEABLE_S and not self.num_corrected
-        advice = f"; --face-lag-s {self.median_lag_s:.3f} takes it back in every clip" if is_late else ""
-        return (
-            f"sound and face: the face {_described(self.median_lag_s)} (median of {self.num_clear} clear clips of "
-            f"{self.num_clips}, half of them {low} to {high} ms){corrected}{advice}"
-        )
+        advice = f"; --face-lag-s {self.median_lag_s:.3f} at import takes it back in every clip" if is_late else ""
+        return f"sound and face: the face {_described(self.median_lag_s)} ({spread}){corrected}{advice}"
 
 
 def summarize_sync(estimates: Mapping[str, SyncEstimate], *, num_corrected: int) -> SyncSummary | None:
@@ -65,8 +65,9 @@ def sync_warnings(estimates: Mapping[str, SyncEstimate], *, summary: SyncSummary
     ]
     if apart:
         yield (
-            f"sound and face of {len(apart)} clips stand apart from the others ({1000 * summary.median_lag_s:+.0f} ms, "
-            f"positive: the face is late): {shown(apart)}; look at them, or correct them with --correct-sync offset"
+            f"sound and face of {counted(len(apart), 'clip')} stand apart from the others "
+            f"({1000 * summary.median_lag_s:+.0f} ms, positive: the face is late): {shown(apart)}; look at them, or "
+            "correct them with --correct-sync offset"
         )
     drifting = [
         f"{clip_id} ({1000 * (estimate.start_lag_s or 0):+.0f} to {1000 * (estimate.end_lag_s or 0):+.0f} ms)"
@@ -75,8 +76,8 @@ def sync_warnings(estimates: Mapping[str, SyncEstimate], *, summary: SyncSummary
     ]
     if drifting:
         yield (
-            f"sound and face of {len(drifting)} clips drift apart from start to end: {shown(drifting)}; correct them "
-            "with --correct-sync drift"
+            f"sound and face of {counted(len(drifting), 'clip')} drift apart from start to end: {shown(drifting)}; "
+            "correct them with --correct-sync drift"
         )
 
 

@@ -19,7 +19,7 @@ import soundfile
 from diffusiontalker.audio.waveform import read_waveform
 from diffusiontalker.data.clip import CorpusError
 from diffusiontalker.data.importers.pickles import read_pickle
-from diffusiontalker.data.importers.source import ClipList, ClipSource, RecordedClip, UnusableClip, shown
+from diffusiontalker.data.importers.source import ClipList, ClipSource, RecordedClip, UnusableClip, counted, shown
 from diffusiontalker.face import MotionClip, MotionError
 
 FPS = 60.0
@@ -237,4 +237,4 @@ def _check_named(value: Any, place: str, *, by: str) -> None:
 
 def _notes(left_out: list[str]) -> Iterator[str]:
     if left_out:
-        yield f"{len(left_out)} sentences are not in the official split and were left out: {shown(left_out)}"
+        yield f"{counted(len(left_out), 'sentence')} left out, not in the official split: {shown(left_out)}"

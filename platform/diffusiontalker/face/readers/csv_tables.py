@@ -14,10 +14,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from diffusiontalker.face.arkit import canonical_name
+from diffusiontalker.face.csv_text import csv_problem
 from diffusiontalker.face.live_link import DEFAULT_TIMECODE_RATE, NUM_VALUES, PACKET_CHANNELS, timecode_rate
 from diffusiontalker.face.motion import MotionError
 from diffusiontalker.face.readers.source import MotionSource
-from diffusiontalker.face.readers.table import TIME_NAMES, MotionTable, split_time
+from diffusiontalker.face.readers.table import TIME_NAMES, MotionTable, require_channels, split_time
 
 _TIMECODE = re.compile(r"(\d{1,2}):(\d{2}):(\d{2}):(\d{1,3}(?:\.\d*)?)")
 _COUNTS = (len(PACKET_CHANNELS), NUM_VALUES)
@@ -83,7 +84,7 @@ def _live_link(sheet: _Sheet, source: MotionSource) -> MotionTable:
         if source.fps is None and len(frames) > 1:
             notes.append(
                 f"{place}: is too short to show how many frames a second of its timecode has; taken to be {rate}, "
-                "pass fps if it is another"
+                "give its frame rate if it is another"
             )
     wanted = [column for column, cell in enumerate(sheet.header) if canonical_name(cell)]
     return MotionTable(
@@ -99,6 +100,8 @@ def _live_link(sheet: _Sheet, source: MotionSource) -> MotionTable:
 
 
 def _sheet(source: MotionSource) -> _Sheet:
+    if problem := csv_problem(source.content):
+        raise MotionError(f"{source.place}: {problem}")
     reader = csv.reader(io.StringIO(source.text("CSV"), newline=""))
     rows, lines = [], []
     try:
@@ -109,8 +112,9 @@ def _sheet(source: MotionSource) -> _Sheet:
     except csv.Error as error:
         raise MotionError(f"{source.place}: cannot be read as CSV: line {reader.line_num}: {error}") from None
     if len(rows) < 2:
-        raise MotionError(f"{source.place}: holds {len(rows)} lines, expected channel names and one line a frame")
+        raise MotionError(f"{source.place}: holds no frames; expected a line of channel names, then one line per frame")
     header = [cell.strip() for cell in rows[0]]
+    require_channels(header, source.place)
     for row, line in zip(rows[1:], lines[1:], strict=True):
         if len(row) != len(header):
             raise MotionError(
@@ -132,7 +136,7 @@ def _numbers(sheet: _Sheet, wanted: Sequence[int], place: str) -> np.ndarray:
             column = next(column for column in wanted if not _is_number(row[column]))
             raise MotionError(
                 f"{place}: line {sheet.lines[index]}, column '{sheet.header[column]}' is '{row[column]}', "
-                "expected a number"
+                f"expected a number{' with a decimal point' if ',' in row[column] else ''}"
             ) from None
     return values
 

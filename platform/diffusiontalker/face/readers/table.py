@@ -17,6 +17,11 @@ LOWEST_VALUE, HIGHEST_VALUE = -0.5, 1.5
 
 TIME_NAMES = ("time_s", "time", "timecode")
 _RATE_TOLERANCE = 0.01
+_PERCENT, _LARGEST_BYTE = 100, 255
+
+
+class NoMotionError(MotionError):
+    """A file that holds something else than motion of a face, such as notes or settings."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -50,7 +55,13 @@ class MotionTable:
 
 
 def to_clip(
-    table: MotionTable, place: str, *, fps: float | None, max_gap_s: float, report: Callable[[str], None]
+    table: MotionTable,
+    place: str,
+    *,
+    fps: float | None,
+    fps_name: str = "the caller",
+    max_gap_s: float,
+    report: Callable[[str], None],
 ) -> MotionClip:
     """The clip that a table means.
 
@@ -58,6 +69,7 @@ def to_clip(
         table: as read.
         place: what messages call the file.
         fps: frames per second, if the caller knows.
+        fps_name: what messages call the one who gave `fps`.
         max_gap_s: longest gap that is filled, in seconds, where `may_drop_frames`.
         report: told about gaps that were filled, and the table's notes.
 
@@ -75,7 +87,7 @@ def to_clip(
         )
     else:
         measured = even_rate(table.times_s, place=place, name=table.time_name, place_of=table.place_of)
-    rate = _agreed_rate(table, fps, measured, place)
+    rate = _agreed_rate(table, fps, measured, place, fps_name=fps_name)
     return MotionClip(coefficients=values, fps=rate, channel_names=tuple(channels.values()))
 
 
@@ -92,6 +104,17 @@ def split_time(names: Sequence[str], values: np.ndarray, place: str) -> tuple[li
         return list(names), values, None
     rest = [column for column in range(len(names)) if column != time_columns[0]]
     return [names[column] for column in rest], values[:, rest], values[:, time_columns[0]]
+
+
+def require_channels(names: Sequence[str], place: str) -> None:
+    """Refuses a file none of whose columns is of a face.
+
+    Raises:
+        NoMotionError: names the columns.
+    """
+    if not any(map(canonical_name, names)):
+        shown = ", ".join(names[:8]) or "none"
+        raise NoMotionError(f"{place}: no column is named after an ARKit channel such as jawOpen (columns: {shown})")
 
 
 def checked_rate(value: object, place: str) -> float | None:
@@ -113,10 +136,8 @@ def checked_rate(value: object, place: str) -> float | None:
 
 def _channels(names: Sequence[str], place: str) -> dict[int, str]:
     """Column -> ARKit name."""
+    require_channels(names, place)
     channels = {column: known for column, name in enumerate(names) if (known := canonical_name(name))}
-    if not channels:
-        shown = ", ".join(names[:8]) or "none"
-        raise MotionError(f"{place}: no column is named after an ARKit channel such as jawOpen (columns: {shown})")
     for known in set(channels.values()):
         columns = [names[column] for column, found in channels.items() if found == known]
         if len(columns) > 1:
@@ -129,29 +150,40 @@ def _check_values(values: np.ndarray, names: Sequence[str], table: MotionTable, 
     if len(bad):
         frame, column = map(int, bad[0])
         raise MotionError(
-            f"{place}: {len(bad)} values are NaN or infinite, the first in {table.place_of(frame)}, "
-            f"column '{names[column]}'; repair or drop the clip"
+            f"{place}: {'1 value is' if len(bad) == 1 else f'{len(bad)} values are'} NaN or infinite, the first in "
+            f"{table.place_of(frame)}, column '{names[column]}'; repair or drop the clip"
         )
     bad = np.argwhere((values < LOWEST_VALUE) | (values > HIGHEST_VALUE))
     if len(bad):
         frame, column = map(int, bad[0])
         raise MotionError(
-            f"{place}: {len(bad)} values lie outside [{LOWEST_VALUE}, {HIGHEST_VALUE}], the first, "
+            f"{place}: {'1 value lies' if len(bad) == 1 else f'{len(bad)} values lie'} outside "
+            f"[{LOWEST_VALUE}, {HIGHEST_VALUE}], the first, "
             f"{values[frame, column]:.6g}, in {table.place_of(frame)}, column '{names[column]}'; "
-            "ARKit weights lie in [0, 1]: divide percentages by 100"
+            f"ARKit weights lie in [0, 1]: {_scaling(float(np.abs(values).max()))}"
         )
 
 
-def _agreed_rate(table: MotionTable, given: float | None, measured: float | None, place: str) -> float:
+def _scaling(largest: float) -> str:
+    """What to do with numbers that reach so far."""
+    if largest > _LARGEST_BYTE:
+        return "this column holds something else, or is damaged; export it again"
+    return "divide percentages by 100" if largest <= _PERCENT else f"divide bytes by {_LARGEST_BYTE}"
+
+
+def _agreed_rate(
+    table: MotionTable, given: float | None, measured: float | None, place: str, *, fps_name: str
+) -> float:
     """The one rate that file, caller and times agree on; the most exact of them."""
     known = {
         "the file says": checked_rate(table.fps, place),
-        "the caller says": checked_rate(given, place),
+        f"{fps_name} says": checked_rate(given, place),
         f"{table.time_name} says": measured,
     }
     rates = {source: rate for source, rate in known.items() if rate is not None}
     if not rates:
-        raise MotionError(f"{place}: tells no frame rate (no time_s column, no fps); pass fps")
+        remedy = "pass fps" if fps_name == "the caller" else f"give {fps_name}"
+        raise MotionError(f"{place}: tells no frame rate (no time_s column, no fps); {remedy}")
     (first, rate), *others = rates.items()
     for source, other in others:
         if abs(other - rate) > _RATE_TOLERANCE * rate:
