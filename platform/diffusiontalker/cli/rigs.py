@@ -6,7 +6,7 @@ from typing import Literal
 
 from tyro.conf import Positional
 
-from diffusiontalker.cli.verb import OptionalPath, OptionalText, UsageError, Verb, say, working
+from diffusiontalker.cli.verb import OptionalPath, OptionalText, UsageError, Verb, counted, say, working
 from diffusiontalker.config import publish_file, require_new
 
 
@@ -115,11 +115,12 @@ class PreviewRig(Verb):
         names = read_shape_names(self.names) if self.names else None
         reading = read_rig(self.rig, units=self.units, names=names)
         rig, shapes = reading.rig, self._chosen(reading.rig.shape_names)
+        absent = [shape for shape in shapes if shape not in rig.shape_names]
         missing = f"; missing: {', '.join(rig.missing_shapes)}" if rig.missing_shapes else ""
         note = (
             f"{rig.num_vertices} vertices, {len(rig.shape_names)} of 52 ARKit shapes{missing}; tint: how far skin moves"
         )
-        with working(f"drawing {len(shapes)} shapes"):
+        with working(f"drawing {counted(len(shapes), 'shape')}"):
             images = render_rig(rig, shapes, pixels=self.pixels)
             pictures = render(
                 lambda: draw_rig(images, title=reading.source, note=note), dpi=max(40, round(self.pixels / 1.35))
@@ -128,15 +129,20 @@ class PreviewRig(Verb):
             temporary.write_bytes(pictures[self.theme])
         if reading.turned_from is not None:
             say(f"the head lies {reading.turned_from.text()}; it was turned for the picture")
-        say(f"wrote {self.out}: {len(shapes)} shapes of {reading.source}")
+        lacking = f"; not in this head: {', '.join(absent)}" if absent else ""
+        say(f"wrote {self.out}: {counted(len(shapes) - len(absent), 'shape')} of {reading.source}{lacking}")
 
     def _chosen(self, available: tuple[str, ...]) -> tuple[str, ...]:
+        """ARKit names, also those that the head lacks."""
         from diffusiontalker.face.arkit import CHANNELS, canonical_name
+        from diffusiontalker.face.rig_names import suggestion
 
         chosen = [shape for text in self.shapes for shape in text.replace(",", " ").split()]
         for shape in chosen:
-            if canonical_name(shape) not in available:
-                raise UsageError(f"--shapes {shape}: this head has no such shape (it has: {', '.join(available)})")
+            if canonical_name(shape) is None:
+                raise UsageError(
+                    f"--shapes {shape}: no such shape{suggestion(shape)} (this head has: {', '.join(available)})"
+                )
         return tuple(dict.fromkeys(str(canonical_name(shape)) for shape in chosen)) or tuple(
             name for name in CHANNELS if name in available
         )

@@ -201,4 +201,4 @@ def _check_shapes(rig: Rig) -> None:
         raise RigError(f"{place}: shapes given twice: {', '.join(twice)}; keep one of each")
     bad = [name for name, offsets in zip(names, rig.shape_deltas, strict=True) if not np.isfinite(offsets).all()]
     if bad:
-        raise RigError(f"{place}: {', '.join(bad)} hold NaN or infinite offsets; export them again")
+        raise RigError(f"{place}: {', '.join(bad)}: NaN or infinite offsets; export the rig again")

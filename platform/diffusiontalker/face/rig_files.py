@@ -104,6 +104,8 @@ def _settled(path: Path, *, source: str, units: str, up: str, names: Mapping[str
         raw = read_obj_folder(path, meaning=meaning)
     elif not path.exists():
         raise RigError(f"{path}: there is no such rig; give a .npz, a .glb or a folder with neutral.obj")
+    elif not path.stat().st_size:
+        raise RigError(f"{path}: the file is empty (0 bytes)")
     elif path.suffix.lower() == ".npz":
         raw = read_npz(path, meaning=meaning)
     elif path.suffix.lower() == ".glb":
@@ -118,15 +120,19 @@ def _settled(path: Path, *, source: str, units: str, up: str, names: Mapping[str
     named = {str(meaning(name)): name for name in raw.shapes}
     unit, units_from = (units, "given") if units != "auto" else units_of(raw, named, path)
     metres = metres_per_unit(unit, place=path)
-    rig = Rig(
-        name=path.stem,
-        neutral=raw.neutral * metres,
-        triangles=raw.triangles,
-        shape_names=tuple(named),
-        shape_deltas=np.stack(list(raw.shapes.values())) * metres,
-        colors=raw.colors,
-        **{field: indices for field, indices in raw.regions.items() if indices is not None},
-    )
+    try:
+        rig = Rig(
+            name=path.stem,
+            neutral=raw.neutral * metres,
+            triangles=raw.triangles,
+            shape_names=tuple(named),
+            shape_deltas=np.stack(list(raw.shapes.values())) * metres,
+            colors=raw.colors,
+            **{field: indices for field, indices in raw.regions.items() if indices is not None},
+        )
+    except RigError as error:  # it knows the rig's name only
+        problem = str(error).removeprefix(f"rig '{path.stem}': ")
+        raise RigError(f"{source}: {problem}") from None
     found = find_directions(rig)
     lies = Z_UP if up == "z" else found if up == "auto" and found is not None else OURS
     return RigReading(

@@ -80,8 +80,14 @@ def _assembled(document: gltf.GLTF2, path: Path, *, meaning: Meaning) -> RawRig:
 
 
 def _document(path: Path) -> gltf.GLTF2:
-    if path.read_bytes()[:4] != b"glTF":
+    content = path.read_bytes()
+    if content[:4] != b"glTF":
         raise RigError(f"{path}: is not a binary glTF file (it does not start with 'glTF'); export as .glb")
+    declared = int.from_bytes(content[8:12], "little")
+    if declared > len(content):
+        raise RigError(
+            f"{path}: is cut off: its header declares {declared} bytes, it holds {len(content)}; copy it again"
+        )
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

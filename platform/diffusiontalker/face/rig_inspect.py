@@ -11,7 +11,7 @@ from diffusiontalker.face.rig import Rig
 from diffusiontalker.face.rig_directions import OURS
 from diffusiontalker.face.rig_files import RigReading
 from diffusiontalker.face.rig_names import suggestion
-from diffusiontalker.face.rig_units import eye_distance
+from diffusiontalker.face.rig_units import doubt_about_units, eye_distance
 
 STILL_MM = 0.05
 """A shape whose largest offset is below this moves nothing that could be seen."""
@@ -145,14 +145,21 @@ def inspect_rig(reading: RigReading) -> RigSummary:
         eye_distance_mm=None if apart is None else 1000 * apart,
         lip_gap_mm=closed,
         jaw_gap_mm=opened,
-        warnings=tuple(_warnings(reading, shapes, closed=closed, opened=opened)),
+        warnings=tuple(_warnings(reading, shapes, eyes_m=apart, closed=closed, opened=opened)),
     )
 
 
 def _warnings(
-    reading: RigReading, shapes: tuple[ShapeMotion, ...], *, closed: float | None, opened: float | None
+    reading: RigReading,
+    shapes: tuple[ShapeMotion, ...],
+    *,
+    eyes_m: float | None,
+    closed: float | None,
+    opened: float | None,
 ) -> Iterator[str]:
     rig, found = reading.rig, reading.found
+    if eyes_m is not None and (doubt := doubt_about_units(reading.units, eyes_m)):
+        yield doubt
     if reading.turned_from is None and found is not None and not found.is_ours:
         yield f"the head lies {found.text()}, expected {OURS.text()}; import it with --up auto, or z"
     still = [shape.name for shape in shapes if shape.largest_mm < STILL_MM]

@@ -16,6 +16,7 @@ _LARGEST_NUMBER = 1e6
 _SMALLEST_FACE_M, _LARGEST_FACE_M = 0.05, 0.5
 _EYE_DISTANCE_M = 0.063
 _EYES = ("eyeBlinkLeft", "eyeBlinkRight")
+_USUAL_EYE_DISTANCES_M = (0.05, 0.08)
 
 
 def metres_per_unit(units: str, *, place: object) -> float:
@@ -45,7 +46,9 @@ def units_of(raw: RawRig, names: Mapping[str, str], path: Path) -> tuple[str, st
     """
     if raw.units is not None:
         if raw.units not in METRES:
-            raise RigError(f"{path}: its units are '{raw.units}', expected {', '.join(METRES)}; pass units")
+            raise RigError(
+                f"{path}: its units are '{raw.units}', expected {', '.join(METRES)}; give the right one (--units)"
+            )
         return raw.units, "as the file says"
     return _guessed_units(raw, names, path), "by its size"
 
@@ -59,6 +62,23 @@ def eye_distance(neutral: np.ndarray, shapes: Mapping[str, np.ndarray]) -> float
             return None
         middles.append(np.average(neutral, axis=0, weights=lengths))
     return float(np.linalg.norm(middles[0] - middles[1]))
+
+
+def doubt_about_units(units: str, eyes_m: float) -> str | None:
+    """What to say of a unit that puts the eyes closer together, or further apart, than people's; None when it fits.
+
+    Args:
+        units: what the numbers of the file were taken for.
+        eyes_m: how far apart the eyes then are, in metres.
+    """
+    least, most = _USUAL_EYE_DISTANCES_M
+    if least <= eyes_m <= most or not eyes_m:
+        return None
+    proposed = metres_per_unit(units, place="the rig") * _EYE_DISTANCE_M / eyes_m
+    return (
+        f"the eyes are {100 * eyes_m:.1f} cm apart, people's are {100 * least:g} to {100 * most:g} cm: is the unit "
+        f"really {units}? --units {proposed:.3g} (metres per unit) puts them {100 * _EYE_DISTANCE_M:g} cm apart"
+    )
 
 
 def check_size(raw: RawRig, path: Path) -> None:
@@ -88,11 +108,11 @@ def _guessed_units(raw: RawRig, names: Mapping[str, str], path: Path) -> str:
         if _SMALLEST_FACE_M <= extent * metres < _LARGEST_FACE_M:
             return name
     apart = eye_distance(raw.neutral, {known: raw.shapes[name] for known, name in names.items()})
-    advice = "pass units if you know them, or scale the rig"
+    advice = "give the unit (--units) if you know it, or scale the rig"
     if apart:
         advice = (
-            f"pass units as metres per unit: {_EYE_DISTANCE_M / apart:.3g} puts the eyes as far apart as an adult's, "
-            f"{1000 * _EYE_DISTANCE_M:.0f} mm"
+            f"give --units {_EYE_DISTANCE_M / apart:.3g}, in metres per unit, which puts the eyes as far apart as an "
+            f"adult's, {1000 * _EYE_DISTANCE_M:.0f} mm"
         )
     raise RigError(
         f"{path}: the part of the head that shapes move is {extent:.4g} units large, which is a face in neither metres "

@@ -62,13 +62,32 @@ def test_inspecting_shows_shapes_and_faults(tmp_path: Path, command: Callable) -
         assert part in outcome.out
 
 
+def test_eyes_that_no_head_has_cast_doubt_on_the_unit(tmp_path: Path, command: Callable) -> None:
+    rig, source = builtin_rig(), tmp_path / "inches.npz"
+    inches = {"neutral": rig.neutral / 0.0254, "deltas": rig.shape_deltas / 0.0254}
+    np.savez(source, triangles=rig.triangles, names=np.array(rig.shape_names), **inches)
+    for args in (("inspect", source), ("import", source, "--out", tmp_path / "o.npz")):
+        outcome = command("rig", *args)
+        assert outcome.code == 0, outcome.err
+        assert "warning: the eyes are 2.5 cm apart, people's are 5 to 8 cm: is the unit really cm?" in outcome.out
+        assert "--units 0.025" in outcome.out
+    assert "warning" not in command("rig", "inspect", source, "--units", "0.0254").out
+
+
+def test_a_shape_that_the_head_lacks_does_not_stop_the_page(tmp_path: Path, command: Callable) -> None:
+    source, out = save_foreign(tmp_path / "foreign.npz", tongueOut="Zunge"), tmp_path / "x.png"
+    outcome = command("rig", "preview", source, "--out", out, "--pixels", 16, "--shapes", "tongueOut", "jawOpen")
+    assert outcome.code == 0, outcome.err
+    assert outcome.out.endswith(f"wrote {out}: 1 shape of {source}; not in this head: tongueOut\n")
+
+
 def test_a_head_is_drawn_on_one_page(tmp_path: Path, command: Callable) -> None:
     sizes = []
     for number, shapes in enumerate((("jawOpen",), ("jawOpen,mouth_smile_left", "tongueOut", "mouthClose"))):
         out = tmp_path / f"{number}.png"
         outcome = command("rig", "preview", "--out", out, "--pixels", 40, "--shapes", *shapes)
         assert (outcome.code, outcome.err) == (0, "")
-        assert f"wrote {out}: {(1, 4)[number]} shapes of the built-in head" in outcome.out
+        assert f"wrote {out}: {('1 shape', '4 shapes')[number]} of the built-in head" in outcome.out
         sizes.append(matplotlib.image.imread(out).shape)
     assert sizes[1][1] > sizes[0][1]
 
@@ -97,7 +116,7 @@ def test_the_page_is_light_or_dark_and_a_turned_head_is_said(tmp_path: Path, com
         (("import", "nowhere.npz", "--out", "x.npz", "--names", "none.csv"), ("none.csv", "columns shape and channel")),
         (("preview", "--out", "x.jpg"), ("--out x.jpg", ".png")),
         (("preview", "--out", "x.png", "--pixels", 9), ("--pixels 9", "16 to 1024")),
-        (("preview", "--out", "x.png", "--shapes", "jawOpn"), ("--shapes jawOpn", "no such shape", "browDownLeft")),
+        (("preview", "--out", "x.png", "--shapes", "jawOpn"), ("--shapes jawOpn", "perhaps jawOpen?", "browDownLeft")),
     ],
 )
 def test_what_cannot_be_done_is_said(args: tuple, parts: tuple, command: Callable) -> None:

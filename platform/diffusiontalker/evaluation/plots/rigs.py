@@ -44,7 +44,7 @@ def render_rig(rig: Rig, shapes: Sequence[str], *, pixels: int = 200) -> dict[st
 
     Args:
         rig: the head.
-        shapes: which of `rig.shape_names`.
+        shapes: ARKit names; one that the rig lacks is an empty picture that is labelled so.
         pixels: height of a shape's picture; the head at rest is twice as high.
     """
     bounds = _framed(rig)
@@ -52,6 +52,9 @@ def render_rig(rig: Rig, shapes: Sequence[str], *, pixels: int = 200) -> dict[st
     width = round(_CELL_ASPECT * pixels)
     images = {"": render_face(rig.neutral, rig.triangles, colors=rig.colors, yaw_deg=_REST_YAW_DEG, pixels=2 * pixels)}
     for name in shapes:
+        if name not in rig.shape_names:
+            images[f"{name}\nnot in this head"] = np.zeros((pixels, width, 4), dtype=images[""].dtype)
+            continue
         offsets = rig.shape_deltas[rig.shape_names.index(name)]
         lengths = np.linalg.norm(offsets, axis=1, keepdims=True)
         tint = _MOST_TINT * np.sqrt(lengths / max(float(lengths.max()), 1e-9))
