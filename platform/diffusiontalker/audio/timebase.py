@@ -2,7 +2,8 @@
 
 The rule: frame `i` of a stream at rate `r` is valid at the instant `i / r`, and a signal of `n` items at rate `a`
 has `ceil(n / a * r - 1e-6)` frames at rate `r` (every started frame counts; the small tolerance absorbs float error),
-at least one. Resampling therefore never drops sound, and a round trip never changes a length.
+at least one. Resampling therefore never drops sound, and a round trip never loses a frame; over a lower rate it may
+add some: 355 frames at 60 are 148 at 25, and those are 356 at 60.
 """
 
 import math

@@ -108,8 +108,7 @@ class Animate(Verb):
         clip = clip if self.fps is None else clip.resampled(self.fps)
         output.write(clip, rig=rig)
         say(
-            f"wrote {self.out}: {clip.duration_s:.2f} s, {clip.num_frames} frames at {clip.fps:g} fps, "
-            f"{len(clip.channel_names)} channels; animated {audio_s:.2f} s of speech in {seconds:.2f} s "
+            f"wrote {output.described(clip, rig=rig)}; animated {audio_s:.2f} s of speech in {seconds:.2f} s "
             f"(RTF {seconds / audio_s:.3f})"
         )
 

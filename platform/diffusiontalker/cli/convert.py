@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING
 from tyro.conf import Positional
 
 from diffusiontalker.cli.motion_output import MotionOutput, check_rate
-from diffusiontalker.cli.verb import OptionalNumber, OptionalPath, OptionalText, UsageError, Verb, progress, say
+from diffusiontalker.cli.verb import (
+    OptionalNumber,
+    OptionalPath,
+    OptionalText,
+    UsageError,
+    Verb,
+    counted,
+    progress,
+    say,
+)
 
 if TYPE_CHECKING:
     from diffusiontalker.face import Rig
@@ -30,10 +39,13 @@ class Convert(Verb):
     A plain .csv or .json that is read may be any of its kinds. Channels are matched by name, never by position;
     only ARKit channels are kept, not the rotation of head and eyes.
 
+    At another frame rate a clip has frames = seconds x rate, rounded up: every started frame counts. So 355 frames at
+    60 fps become 148 at 25 fps, and back at 60 fps 356: the last one is held.
+
     Examples:
         diffusiontalker convert take.csv take.usdc --audio take.wav
         diffusiontalker convert speech.csv speech.livelink.csv --fps 60
-        diffusiontalker convert motions converted --format beat
+        diffusiontalker convert motions converted --format beat --skip-existing
     """
 
     source: Positional[Path]
@@ -56,44 +68,73 @@ class Convert(Verb):
     """Sound that belongs to the motion: written beside it as 16-bit .wav, and named inside formats that can name it."""
     overwrite: bool = False
     """Replace files that exist."""
+    skip_existing: bool = False
+    """Keep files that exist and write the others: goes on where a conversion of a folder ended."""
 
     def run(self) -> None:
         """Reads, resamples, writes."""
         check_rate(self.fps, "--fps")
         check_rate(self.input_fps, "--input-fps")
+        if self.overwrite and self.skip_existing:
+            raise UsageError("--skip-existing keeps files that exist, --overwrite replaces them; give one of them")
         from diffusiontalker.face import load_rig
 
         pairs = self._folder_pairs() if self.source.is_dir() else [(self.source, self.out)]
+        existing = {out for _, out in pairs if out.exists()}
+        if existing and self.source.is_dir() and not (self.overwrite or self.skip_existing):
+            raise UsageError(
+                f"{len(existing)} of {counted(len(pairs), 'file')} to write are there already, such as "
+                f"{min(existing)}; add --skip-existing to keep them, or --overwrite"
+            )
+        if self.skip_existing:
+            pairs = [(source, out) for source, out in pairs if out not in existing]
         for _, out in pairs:
             self._output(out).check()
         rig = load_rig(self.rig) if self.rig else None
-        if not self.source.is_dir():
-            say(self._converted(self.source, self.out, rig))
-            return
-        failures = []
+        if self.source.is_dir():
+            self._convert_folder(pairs, rig, num_kept=len(existing) if self.skip_existing else 0)
+        else:
+            say(self._converted(self.source, self.out, rig) if pairs else f"kept {self.out}: it is there already")
+
+    def _convert_folder(self, pairs: list[tuple[Path, Path]], rig: "Rig | None", *, num_kept: int) -> None:
+        """Converts one file after the other; those that cannot be do not stop the others."""
+        from diffusiontalker.face import NoMotionError
+
+        failures, foreign = [], []
         with progress(f"converting {self.source}") as report_progress:
             for done, (source, out) in enumerate(pairs):
                 report_progress(done, len(pairs))
                 try:
                     self._converted(source, out, rig)
+                except NoMotionError as error:
+                    foreign.append(str(error))
                 except ValueError as error:
                     failures.append(str(error))
-        say(f"wrote {len(pairs) - len(failures)} of {len(pairs)} files to {self.out}")
+        num_motions = len(pairs) - len(foreign)
+        kept = f"; kept {num_kept} that {'was' if num_kept == 1 else 'were'} there already" if num_kept else ""
+        say(f"wrote {num_motions - len(failures)} of {counted(num_motions, 'file')} to {self.out}{kept}")
+        if foreign:
+            say(f"left out {counted(len(foreign), 'file')} without motion:\n{_listed(foreign)}")
         if failures:
-            more = f"\n... and {len(failures) - _SHOWN} more" if len(failures) > _SHOWN else ""
-            raise UsageError(f"{len(failures)} files could not be converted:\n" + "\n".join(failures[:_SHOWN]) + more)
+            raise UsageError(f"{counted(len(failures), 'file')} could not be converted:\n{_listed(failures)}")
+        if foreign and not num_motions and not num_kept:
+            raise UsageError(f"{self.source}: none of its {counted(len(foreign), 'file')} holds motion")
 
     def _converted(self, source: Path, out: Path, rig: "Rig | None") -> str:
         """Converts one file; what to say about it."""
         from diffusiontalker.face import read_motion
 
-        clip = read_motion(source, motion_format=self.from_format, fps=self.input_fps, max_gap_s=self.max_gap_s)
-        clip = clip if self.fps is None else clip.resampled(self.fps)
-        self._output(out).write(clip, rig=rig)
-        return (
-            f"wrote {out}: {clip.duration_s:.2f} s, {clip.num_frames} frames at {clip.fps:g} fps, "
-            f"{len(clip.channel_names)} channels"
+        clip = read_motion(
+            source,
+            motion_format=self.from_format,
+            fps=self.input_fps,
+            fps_name="--input-fps",
+            max_gap_s=self.max_gap_s,
         )
+        clip = clip if self.fps is None else clip.resampled(self.fps)
+        output = self._output(out)
+        output.write(clip, rig=rig)
+        return f"wrote {output.described(clip, rig=rig)}"
 
     def _output(self, out: Path) -> MotionOutput:
         return MotionOutput(
@@ -107,11 +148,15 @@ class Convert(Verb):
 
     def _folder_pairs(self) -> list[tuple[Path, Path]]:
         """Every motion file of the folder and where it goes: the same subfolder and stem."""
-        from diffusiontalker.face import FORMATS, MOTION_FORMATS, format_of
+        from diffusiontalker.face import FORMATS, MOTION_FORMATS, format_of, like_format
 
+        if self.format is None:
+            raise UsageError(
+                f"--format is missing: {self.source} is a folder, so say what to write: {', '.join(MOTION_FORMATS)}"
+            )
         if self.format not in MOTION_FORMATS:
             raise UsageError(
-                f"--format {self.format or 'is missing'}: {self.source} is a folder, so say what to write: "
+                f"--format {self.format}: unknown{like_format(self.format)}; expected one of "
                 f"{', '.join(MOTION_FORMATS)}"
             )
         if self.audio:
@@ -129,3 +174,8 @@ class Convert(Verb):
         if not pairs:
             raise UsageError(f"{self.source}: holds no motion file; expected {', '.join(MOTION_FORMATS)}, or npy")
         return [(source, out) for out, source in pairs.items()]
+
+
+def _listed(problems: list[str]) -> str:
+    more = [f"... and {len(problems) - _SHOWN} more"] if len(problems) > _SHOWN else []
+    return "\n".join([*problems[:_SHOWN], *more])

@@ -61,9 +61,8 @@ def play_live_link(
     Raises:
         LiveLinkError: when the receiver's name is unknown, the network refuses to send, or the subject is not usable.
     """
-    if not subject.isascii() or not subject.isprintable() or not 0 < len(subject) < 256:
-        raise LiveLinkError(f"subject {subject!r}: expected 1 to 255 printable ASCII characters")
-    address = _resolved(host, port)
+    check_subject(subject)
+    address = resolved(host, port)
     device_id = str(uuid.uuid4()).upper()
     midnight = time.localtime()
     first = round((midnight.tm_hour * 3600 + midnight.tm_min * 60 + midnight.tm_sec) * clip.fps)
@@ -99,7 +98,22 @@ def play_live_link(
     return Played(frames=sent, skipped=skipped, seconds=time.monotonic() - begin)
 
 
-def _resolved(host: str, port: int) -> tuple[socket.AddressFamily, tuple]:
+def check_subject(subject: str) -> None:
+    """Refuses what packets cannot name.
+
+    Raises:
+        LiveLinkError: says what is allowed.
+    """
+    if not subject.isascii() or not subject.isprintable() or not 0 < len(subject) < 256:
+        raise LiveLinkError(f"subject {subject!r}: expected 1 to 255 printable ASCII characters")
+
+
+def resolved(host: str, port: int) -> tuple[socket.AddressFamily, tuple]:
+    """The kind and the address of a receiver.
+
+    Raises:
+        LiveLinkError: when nobody is known by that name.
+    """
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0]
     except (OSError, UnicodeError, OverflowError) as error:

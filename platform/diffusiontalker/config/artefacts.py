@@ -119,4 +119,16 @@ def _writable_parent(path: Path) -> Iterator[None]:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield
     except OSError as error:
-        raise ArtefactError(f"{path} cannot be written: {error.strerror}; choose a writable folder") from None
+        raise ArtefactError(
+            f"{path} cannot be written: {_cause(path.parent, error)}; choose a writable folder"
+        ) from None
+
+
+def _cause(folder: Path, error: OSError) -> str:
+    """Why nothing can be made in a folder; what the system says of a file in its place misleads."""
+    if isinstance(error, FileExistsError | NotADirectoryError):
+        blocker = next((place for place in (folder, *folder.parents) if place.is_file()), folder)
+        return f"{blocker} is a file, not a folder"
+    if isinstance(error, FileNotFoundError):
+        return f"the system allows no files in {folder}"
+    return error.strerror or str(error)

@@ -4,11 +4,12 @@ Knows nothing about sound, models or pictures.
 """
 
 from diffusiontalker.face.arkit import CHANNELS
-from diffusiontalker.face.formats import FORMATS, MOTION_FORMATS, MOTION_SUFFIXES, MotionFormat, format_of
+from diffusiontalker.face.formats import FORMATS, MOTION_FORMATS, MOTION_SUFFIXES, MotionFormat, format_of, like_format
 from diffusiontalker.face.head import builtin_rig
 from diffusiontalker.face.motion import MotionClip, MotionError
 from diffusiontalker.face.motion_files import decode_motion, encode_motion, format_to_write, read_motion, write_motion
 from diffusiontalker.face.postprocess import postprocess
+from diffusiontalker.face.readers import NoMotionError
 from diffusiontalker.face.rig import Rig, RigError, vertex_normals
 from diffusiontalker.face.rig_files import RigReading, load_rig, read_rig
 from diffusiontalker.face.rig_inspect import RigSummary, inspect_rig
@@ -23,6 +24,7 @@ __all__ = [
     "MotionClip",
     "MotionError",
     "MotionFormat",
+    "NoMotionError",
     "Rig",
     "RigError",
     "RigReading",
@@ -33,6 +35,7 @@ __all__ = [
     "format_of",
     "format_to_write",
     "inspect_rig",
+    "like_format",
     "load_rig",
     "postprocess",
     "read_motion",

@@ -1,12 +1,14 @@
 """The table of motion formats: what each is called, how its files end, and who reads and writes it."""
 
 import dataclasses
+import difflib
 import functools
 from collections.abc import Callable
 from pathlib import Path
 
 from diffusiontalker.face import readers, writers
 from diffusiontalker.face.head import builtin_rig
+from diffusiontalker.face.live_link import CSV_CHANNELS
 from diffusiontalker.face.motion import MotionClip, MotionError
 from diffusiontalker.face.rig import Rig
 from diffusiontalker.face.usd import require_usd
@@ -36,7 +38,7 @@ class MotionFormat:
     audio_must_exist: bool = False
     """Whether the sound that it names must lie beside it: a name alone makes the file a broken one."""
     channels: tuple[str, ...] | None = None
-    """All that it can hold; None: whatever the clip has."""
+    """What each of its files holds, no more and no less; None: whatever the clip has."""
 
     def require_installed(self) -> None:
         """Fails early where the format cannot be used on this machine.
@@ -47,11 +49,16 @@ class MotionFormat:
         if self.needs_usd:
             require_usd()
 
+    def held_channels(self, clip: MotionClip, *, rig: Rig | None = None) -> tuple[str, ...]:
+        """Channels that a file of this format holds for a clip; those that the clip lacks are 0."""
+        if self.name == "glb":
+            return tuple(name for name in clip.channel_names if name in (rig or builtin_rig()).shape_names)
+        return clip.channel_names if self.channels is None else self.channels
+
     def lost_channels(self, clip: MotionClip, *, rig: Rig | None = None) -> tuple[str, ...]:
         """Channels that move in a clip, but that a file of this format cannot hold (a .glb: those without a shape)."""
-        held = (rig or builtin_rig()).shape_names if self.name == "glb" else self.channels
-        moving = [name for name in clip.channel_names if clip.column(name).any()]
-        return tuple(name for name in moving if held is not None and name not in held)
+        held = self.held_channels(clip, rig=rig)
+        return tuple(name for name in clip.channel_names if name not in held and clip.column(name).any())
 
 
 def _tabular(write: Callable[[MotionClip], bytes]) -> _Encode:
@@ -152,6 +159,7 @@ FORMATS: dict[str, MotionFormat] = {
             media_type="text/csv",
             decode=readers.read_live_link,
             encode=_tabular(writers.live_link_bytes),
+            channels=CSV_CHANNELS,
         ),
         MotionFormat(
             name="beat",
@@ -185,8 +193,16 @@ def format_named(name: str) -> MotionFormat:
         MotionError: when there is none.
     """
     if name not in FORMATS:
-        raise MotionError(f"unknown motion format '{name}'; choose one of {', '.join(FORMATS)}")
+        raise MotionError(f"unknown motion format '{name}'{like_format(name)}; choose one of {', '.join(FORMATS)}")
     return FORMATS[name]
+
+
+def like_format(name: str) -> str:
+    """` (perhaps livelink?)` for what looks like the name or the suffix of a format, else nothing."""
+    plain = name.lower().lstrip(".")
+    spellings = {known.suffix[1:]: known.name for known in FORMATS.values()} | {known: known for known in FORMATS}
+    close = [plain] if plain in spellings else difflib.get_close_matches(plain, spellings, n=1)
+    return f" (perhaps {spellings[close[0]]}?)" if close else ""
 
 
 def format_of(path: Path | str) -> MotionFormat | None:

@@ -4,6 +4,8 @@ import dataclasses
 import json
 import socket
 import struct
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from diffusiontalker.audio.waveform import read_waveform
+from diffusiontalker.audio.waveform import read_waveform, write_wav
 from diffusiontalker.cli.convert import Convert
 from diffusiontalker.client.live_link import LiveLinkError, play_live_link
 from diffusiontalker.face import CHANNELS, MotionClip, read_motion, write_motion
@@ -36,6 +38,8 @@ def test_a_file_is_converted_by_the_end_of_its_new_name(tmp_path: Path, motion: 
     outcome = command("convert", motion, tmp_path / "take.beat.json")
     assert (outcome.code, outcome.err) == (0, "")
     assert outcome.out == f"wrote {tmp_path / 'take.beat.json'}: 1.00 s, 30 frames at 30 fps, 51 channels\n"
+    outcome = command("convert", motion, tmp_path / "take.livelink.csv")
+    assert outcome.out.endswith("30 fps, 52 channels (tongueOut at 0: the source lacks it)\n")
     np.testing.assert_array_equal(read_motion(tmp_path / "take.beat.json").coefficients, make_clip().coefficients)
 
 
@@ -56,7 +60,7 @@ def test_rates_are_changed_and_told(tmp_path: Path, command: Callable) -> None:
     out = tmp_path / "take.npz"
     outcome = command("convert", tmp_path / "take.npy", out)
     assert outcome.code == 2
-    assert "tells no frame rate" in outcome.err
+    assert "tells no frame rate (no time_s column, no fps); give --input-fps" in outcome.err
     assert command("convert", tmp_path / "take.npy", out, "--input-fps", 60, "--fps", 25).code == 0
     assert (read_motion(out).fps, read_motion(out).num_frames) == (25, 25)
 
@@ -70,11 +74,27 @@ def test_the_sound_goes_beside_the_motion_and_is_named_in_it(
     assert outcome.out.startswith(f"wrote {tmp_path / 'out' / 'take.wav'}: 1.50 s, 16000 Hz, mono, 16 bits\n")
     assert json.loads(out.read_text())["trackPath"] == "take.wav"
     np.testing.assert_array_equal(read_waveform(out.with_name("take.wav")), read_waveform(speech_path))
-    again = command("convert", motion, out.with_name("take.json"), "--audio", speech_path)
-    assert again.code == 2
-    assert "take.wav already exists and nothing is overwritten; the sound would go there" in again.err
+    again = command("convert", motion, out.with_name("take.npz"), "--audio", speech_path)
+    assert again.code == 0, again.err
+    assert f"kept {tmp_path / 'out' / 'take.wav'}: it is this sound already\n" in again.out
+    write_wav(np.zeros(16_000, np.float32), out.with_name("take.wav"), overwrite=True)
+    refused = command("convert", motion, out.with_name("take.json"), "--audio", speech_path)
+    assert refused.code == 2
+    assert "take.wav already exists and nothing is overwritten; the sound would go there" in refused.err
     assert not out.with_name("take.json").exists()
     assert command("convert", motion, out.with_name("take.json"), "--audio", speech_path, "--overwrite").code == 0
+
+
+def test_a_sound_of_another_length_is_warned_of(
+    tmp_path: Path, motion: Path, command: Callable, caplog: pytest.LogCaptureFixture
+) -> None:
+    for seconds, warnings in ((1.05, 0), (2.0, 1)):
+        caplog.clear()
+        write_wav(np.zeros(round(seconds * 16_000), np.float32), tmp_path / f"{seconds}.wav")
+        out = tmp_path / f"to_{seconds}.npz"
+        assert command("convert", motion, out, "--audio", tmp_path / f"{seconds}.wav").code == 0
+        assert len(caplog.messages) == warnings
+    assert "lasts 2.00 s, the motion 1.00 s: is it the sound of this motion?" in caplog.text
 
 
 def test_usd_names_the_sound_that_lies_beside_it(
@@ -136,9 +156,32 @@ def test_a_broken_file_of_a_folder_does_not_stop_the_others(tmp_path: Path, comm
     outcome = command("convert", source, out, "--format", "npz")
     assert outcome.code == 2
     assert outcome.out == f"wrote 1 of 2 files to {out}\n"
-    assert "1 files could not be converted" in outcome.err
+    assert "1 file could not be converted" in outcome.err
     assert f"{source / 'a.csv'}: line 3, column 'jawOpen' is 'wide'" in outcome.err
     assert [path.name for path in out.iterdir()] == ["b.npz"]
+    again = command("convert", source, out, "--format", "npz")
+    assert again.code == 2
+    assert f"1 of 2 files to write are there already, such as {out / 'b.npz'}; add --skip-existing" in again.err
+    (source / "a.csv").unlink()
+    write_motion(make_clip(), source / "a.csv")
+    before = (out / "b.npz").stat().st_mtime_ns
+    outcome = command("convert", source, out, "--format", "npz", "--skip-existing")
+    assert (outcome.code, outcome.out) == (0, f"wrote 1 of 1 file to {out}; kept 1 that was there already\n")
+    assert (out / "b.npz").stat().st_mtime_ns == before
+
+
+def test_files_without_motion_are_listed_not_failed(tmp_path: Path, command: Callable) -> None:
+    source = tmp_path / "motions"
+    source.mkdir()
+    (source / "notes.csv").write_text("take,remark\n1,good, but short\n")
+    (source / "settings.json").write_text('{"theme": "dark"}')
+    outcome = command("convert", source, tmp_path / "nothing", "--format", "npz")
+    assert (outcome.code, "none of its 2 files holds motion" in outcome.err) == (2, True)
+    write_motion(make_clip(), source / "b.csv")
+    outcome = command("convert", source, tmp_path / "converted", "--format", "npz")
+    assert (outcome.code, outcome.err) == (0, "")
+    assert f"wrote 1 of 1 file to {tmp_path / 'converted'}\nleft out 2 files without motion:\n" in outcome.out
+    assert f"{source / 'notes.csv'}: no column is named after an ARKit channel" in outcome.out
 
 
 @pytest.mark.parametrize(
@@ -146,16 +189,22 @@ def test_a_broken_file_of_a_folder_does_not_stop_the_others(tmp_path: Path, comm
     [
         (("gone.csv", "x.json"), ("gone.csv: there is no such file",)),
         (("take.csv", "x.fbx"), ("x.fbx: unknown format '.fbx'", ".livelink.csv", "or give --format")),
-        (("take.csv", "x.npy"), ("unknown motion format 'npy' (it can only be read)",)),
-        (("take.csv", "x.json", "--format", "fbx"), ("--format fbx: expected one of csv, json",)),
+        (("take.csv", "x.npy"), ("x.npy: files of format 'npy' are only read; choose one of .csv",)),
+        (("take.csv", "x.json", "--format", "fbx"), ("--format fbx: unknown; expected one of csv, json",)),
+        (("take.csv", "x.csv", "--format", "livelink.csv"), ("unknown (perhaps livelink?)",)),
+        (("take.csv", "x.csv", "--format", "glb"), ("--format says glb, the name says csv", "end the name with .glb")),
+        (("take.csv", "x.livelink.csv", "--format", "csv"), ("--format says csv, the name says livelink",)),
+        (("take.csv", "x.json", "--overwrite", "--skip-existing"), ("give one of them",)),
         (("take.csv", "x.json", "--from-format", "maya"), ("unknown motion format 'maya'; choose one of csv",)),
+        (("take.csv", "x.json", "--from-format", "bea"), ("unknown motion format 'bea' (perhaps beat?)",)),
         (("take.csv", "x.json", "--fps", "0"), ("--fps 0: expected 1 to 240",)),
         (("take.csv", "x.json", "--input-fps", "1000"), ("--input-fps 1000: expected 1 to 240",)),
-        (("take.csv", "x.json", "--input-fps", "25"), ("the caller says 25 fps but time_s says 30 fps",)),
+        (("take.csv", "x.json", "--input-fps", "25"), ("--input-fps says 25 fps but time_s says 30 fps",)),
         (("take.csv", "x.glb", "--rig", "gone.npz"), ("gone.npz",)),
         (("take.csv", "x.json", "--audio", "gone.wav"), ("gone.wav: no such file",)),
         (("take.csv", "take.csv"), ("already exists and nothing is overwritten", "--overwrite")),
         ((".", "out"), ("--format is missing: . is a folder", "livelink")),
+        ((".", "out", "--format", "a2f.json"), ("--format a2f.json: unknown (perhaps a2f?)",)),
         ((".", "out", "--format", "json", "--audio", "a.wav"), ("a sound belongs to a single file",)),
         (("empty", "out", "--format", "json"), ("empty: holds no motion file",)),
         (("twins", "out", "--format", "json"), ("would both become out/a.json",)),
@@ -250,20 +299,37 @@ def test_play_again_and_again_until_it_is_interrupted(receiver: Receiver) -> Non
         assert sent[0] == pytest.approx(clip.column("eyeBlinkLeft")[(number - numbers[0]) % 10])
 
 
+def test_a_terminated_player_leaves_a_neutral_face(motion: Path, receiver: Receiver) -> None:
+    program = "from diffusiontalker.cli import main; raise SystemExit(main())"
+    flags = ("--loop", "--udp", f"127.0.0.1:{receiver.port}")
+    command = (sys.executable, "-c", program, "play", motion, *flags)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as player:
+        deadline = time.monotonic() + 60
+        while len(receiver.arrived) < 3 and time.monotonic() < deadline:
+            time.sleep(0.02)
+        player.terminate()
+        out, _ = player.communicate(timeout=30)
+    assert player.returncode == 0
+    assert "sent " in out
+    _, values = zip(*receiver.frames(), strict=True)
+    assert np.any(values[0])
+    assert not np.any(values[-3:])
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
         (("--udp", "127.0.0.1"), "--udp 127.0.0.1: expected HOST:PORT"),
         (("--udp", "127.0.0.1:99999"), "expected HOST:PORT"),
         (("--udp", ":11111"), "expected HOST:PORT"),
-        (("--udp", "no host:11111"), "no such host"),
-        (("--subject", "Änna"), "subject 'Änna': expected 1 to 255 printable ASCII"),
+        (("--udp", "no host:11111"), "--udp no host:11111: no such host"),
+        (("--subject", "Änna"), "--subject 'Änna': expected 1 to 255 printable ASCII"),
         (("--fps", "0"), "--fps 0: expected 1 to 240"),
     ],
 )
 def test_what_cannot_be_played_is_named(motion: Path, command: Callable, flags: tuple, message: str) -> None:
     outcome = command("play", motion, *flags)
-    assert outcome.code == 2
+    assert (outcome.code, outcome.out) == (2, "")
     assert message in outcome.err
 
 

@@ -20,7 +20,7 @@ from diffusiontalker.evaluation import EvaluationConfig
 SURFACE = {
     "animate": "AUDIO bundle device emotion emotion_intensity format fps num_steps out overwrite rig seed temperature "
     "voice voices with_audio",
-    "convert": "OUT SOURCE audio format fps from_format input_fps max_gap_s overwrite rig",
+    "convert": "OUT SOURCE audio format fps from_format input_fps max_gap_s overwrite rig skip_existing",
     "play": "SOURCE fps from_format input_fps loop subject udp",
     "enroll": "REFERENCES bundle device name voices",
     "voices list": "voices",

@@ -141,8 +141,12 @@ def test_an_empty_folder_may_be_filled_and_nothing_else(tmp_path):
 
 def test_unwritable_places_are_named(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(ArtefactError, match="cannot be written"), publish_file(tmp_path / "file" / "below.txt"):
-        pass
+    for path in ("file/below.txt", "file/further/below.txt"):
+        with pytest.raises(ArtefactError, match="file is a file, not a folder; choose"), publish_file(tmp_path / path):
+            pass
+    if Path("/proc/self").exists():
+        with pytest.raises(ArtefactError, match="the system allows no files in /proc"), publish_file(Path("/proc/x")):
+            pass
     with pytest.raises(ArtefactError, match="is a folder"), publish_file(tmp_path, overwrite=True):
         pass
 

@@ -78,7 +78,7 @@ def test_a_beat_file_with_dropped_frames_is_filled():
     clip = decode_motion(json.dumps(content).encode(), "beat", name="take", report=notes.append)
     np.testing.assert_allclose(clip.column("jawOpen"), np.arange(6) / 10, atol=1e-6)
     assert notes == [
-        "take: 2 dropped frames in 1 gaps were filled by interpolation, the longest 0.03 s before frame 2 "
+        "take: dropped frames were filled by interpolation: 2 in all, gaps: 1, the longest 0.03 s before frame 2 "
         "(counted from 0)"
     ]
 

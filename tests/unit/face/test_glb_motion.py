@@ -100,7 +100,7 @@ def changed(change):
         (animated(VALUES, TIMES_S, names=("JawOpen", "jaw_open")), "two meshes animate 'jaw_open' differently"),
         (animated(VALUES[:5, :1], TIMES_S), "5 weights do not fit 6 keys"),
         (animated(VALUES * 100, TIMES_S), "values lie outside .*in key 0 "),
-        (animated(np.where(VALUES.min() < VALUES, VALUES, np.nan), TIMES_S), "1 values are NaN or infinite"),
+        (animated(np.where(VALUES.min() < VALUES, VALUES, np.nan), TIMES_S), "1 value is NaN or infinite"),
         (animated(VALUES, [0, 1, 2, 3, 4, 9]), "key time steps from .* at key 1 .*expected even, growing steps"),
         (animated(VALUES, np.zeros(6)), "expected even, growing steps"),
         (animated(VALUES, TIMES_S, buffers=[{"uri": "head.bin", "byteLength": 72}]), "keeps data outside the file"),
@@ -127,7 +127,7 @@ def test_a_damaged_animation_is_refused_with_its_place(content, message):
 @pytest.mark.parametrize("length", [0, 3, 15, 19, 60, 2000, -4])
 def test_a_cut_off_file_is_refused(length):
     clip = MotionClip(coefficients=VALUES, fps=24, channel_names=CHANNELS[:2])
-    with pytest.raises(MotionError, match=r"head\.glb: (the file is empty|cannot be read as)"):
+    with pytest.raises(MotionError, match=r"head\.glb: (the file is empty|.*begin with 'glTF'|.*header declares)"):
         decode_motion(encode_motion(clip, "glb")[:length], "glb", name="head.glb")
 
 

@@ -146,7 +146,7 @@ def test_dropped_frames_are_filled_on_the_line_between_their_neighbours(dropped,
     np.testing.assert_allclose(clip.column("jawOpen"), np.arange(180) / 200, atol=1e-6)
     assert len(notes) == bool(dropped)
     if dropped:
-        assert f"{len(dropped)} dropped frames" in notes[0]
+        assert f": {len(dropped)} in all" in notes[0]
 
 
 def test_gaps_are_named_by_their_line_and_limited():
@@ -154,7 +154,7 @@ def test_gaps_are_named_by_their_line_and_limited():
     clip, notes = read(content)
     assert clip.num_frames == 200
     assert notes == [
-        "take.csv: 10 dropped frames in 1 gaps were filled by interpolation, the longest 0.17 s before line 42"
+        "take.csv: dropped frames were filled by interpolation: 10 in all, gaps: 1, the longest 0.17 s before line 42"
     ]
     message = r"take.csv: 10 frames \(0.17 s\) are missing before line 42, at most 0.1 s are filled"
     with pytest.raises(MotionError, match=message):
@@ -166,7 +166,7 @@ def test_lines_where_the_face_was_lost_become_gaps():
     counts[70:73] = [0, 0, 0]
     clip, notes = read(recording(at(range(150)), counts=counts))
     assert clip.num_frames == 150
-    assert "3 dropped frames in 1 gaps" in notes[0]
+    assert "3 in all, gaps: 1" in notes[0]
     with pytest.raises(MotionError, match="no frame holds a face"):
         read(recording(at(range(9)), counts=[0] * 9))
 
@@ -213,8 +213,8 @@ GOOD = at(range(5))
         (recording(GOOD, values=[0, 0.1, "", 0, 0]), "line 4, column 'JawOpen' is '', expected a number"),
         (recording(GOOD, values=[0, 0.1, "nan", 0, 0]), "NaN or infinite, the first in line 4, column 'JawOpen'"),
         (recording(GOOD, values=[0, 0.1, 90, 0, 0]), "the first, 90, in line 4, column 'JawOpen'.*divide percentages"),
-        (recording([]), "holds 1 lines"),
-        (b"\xff\xfe", "cannot be read as CSV"),
+        (recording([]), "holds no frames"),
+        (b"\xff\xfe", "is UTF-16 text; save it as comma-separated"),
         (b"", "the file is empty"),
     ],
 )

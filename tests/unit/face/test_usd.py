@@ -1,12 +1,14 @@
 """USD files: what we write passes OpenUSD's own validators and moves as the rig does; what is damaged is refused."""
 
 import os
+import resource
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from diffusiontalker.audio.waveform import write_wav
+from diffusiontalker.config import ArtefactError
 from diffusiontalker.face import (
     CHANNELS,
     MotionClip,
@@ -161,8 +163,21 @@ def test_packages_and_files_of_either_kind_are_read(tmp_path):
         back = read_motion(tmp_path / f"clip.{suffix}")
         assert (back.fps, back.channel_names) == (clip.fps, clip.channel_names)
         np.testing.assert_array_equal(back.coefficients, clip.coefficients)
-        with pytest.raises(MotionError, match=f"unknown motion format '{suffix}' .it can only be read."):
+        with pytest.raises(MotionError, match=f"files of format '{suffix}' are only read"):
             write_motion(clip, tmp_path / f"new.{suffix}")
+
+
+@pytest.mark.parametrize("suffix", ["usda", "usdc"])
+def test_a_full_disk_is_one_clear_error(tmp_path, suffix):
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
+    try:
+        with pytest.raises(ArtefactError, match=rf"new\.{suffix} cannot be written: .*; free some space") as caught:
+            write_motion(make_clip(), tmp_path / f"new.{suffix}")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert "\n" not in str(caught.value)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from diffusiontalker.face.readers.csv_tables import read_csv, read_live_link
 from diffusiontalker.face.readers.gltf import read_glb
 from diffusiontalker.face.readers.json_documents import read_audio2face, read_beat, read_json, read_ndjson
 from diffusiontalker.face.readers.source import MotionSource
-from diffusiontalker.face.readers.table import HIGHEST_VALUE, LOWEST_VALUE, MotionTable, to_clip
+from diffusiontalker.face.readers.table import HIGHEST_VALUE, LOWEST_VALUE, MotionTable, NoMotionError, to_clip
 from diffusiontalker.face.readers.timestamps import MAX_GAP_S
 from diffusiontalker.face.readers.usd import read_usd
 
@@ -18,6 +18,7 @@ __all__ = [
     "MAX_GAP_S",
     "MotionSource",
     "MotionTable",
+    "NoMotionError",
     "read_arrow",
     "read_audio2face",
     "read_beat",

@@ -43,7 +43,10 @@ def read_npy(source: MotionSource) -> MotionTable:
     try:
         array = np.load(io.BytesIO(source.content), allow_pickle=False)
     except Exception as error:
-        raise MotionError(f"{place}: cannot be read as NPY without pickle: {error}") from None
+        raise MotionError(
+            f"{place}: cannot be read as NPY without pickle: {error}; save it as numbers: "
+            "np.save(path, array.astype(np.float32))"
+        ) from None
     shape = getattr(array, "shape", None)
     if shape is None or len(shape) != 2 or shape[1] != len(CHANNELS) or not shape[0]:
         raise MotionError(

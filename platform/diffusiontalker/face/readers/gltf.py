@@ -12,7 +12,7 @@ import numpy as np
 from diffusiontalker.face.arkit import canonical_name
 from diffusiontalker.face.motion import MotionError
 from diffusiontalker.face.readers.source import MotionSource
-from diffusiontalker.face.readers.table import MotionTable, checked_rate
+from diffusiontalker.face.readers.table import MotionTable, NoMotionError, checked_rate
 
 _JSON_CHUNK, _BINARY_CHUNK = 0x4E4F534A, 0x004E4942
 _DTYPES = {5120: np.int8, 5121: np.uint8, 5122: np.int16, 5123: np.uint16, 5126: np.float32}
@@ -58,7 +58,7 @@ def _read(source: MotionSource) -> MotionTable:
             extras = animation.get("extras") or {}
             break
     if times_s is None:
-        raise MotionError(
+        raise NoMotionError(
             f"{source.place}: holds no animation of morph target weights; export the head with its shape key animation"
         )
     kept = extras.get("names")
@@ -80,6 +80,12 @@ class _Document:
         self._place, content = source.place, source.content
         if content[:4] != b"glTF" or len(content) < 20:
             raise MotionError(f"{self._place}: cannot be read as GLB: it does not begin with 'glTF'")
+        declared = int.from_bytes(content[8:12], "little")
+        if declared > len(content):
+            raise MotionError(
+                f"{self._place}: cannot be read as GLB: it is cut off, its header declares {declared} bytes, it holds "
+                f"{len(content)}; copy it again"
+            )
         self._document: dict[str, Any] = {}
         self._binary, offset = b"", 12
         while offset + 8 <= len(content):

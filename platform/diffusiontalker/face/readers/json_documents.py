@@ -10,7 +10,7 @@ import numpy as np
 
 from diffusiontalker.face.motion import MotionError
 from diffusiontalker.face.readers.source import MotionSource
-from diffusiontalker.face.readers.table import MotionTable, checked_rate
+from diffusiontalker.face.readers.table import MotionTable, NoMotionError, checked_rate
 
 _LARGEST_WHOLE = 2**53
 """Larger ones are no weights or seconds, and too large for floats in the end."""
@@ -22,7 +22,7 @@ def read_json(source: MotionSource) -> MotionTable:
     if isinstance(content, dict) and "weightMat" in content:
         return _audio2face(content, source)
     if not isinstance(content, dict) or not {"names", "frames"} <= content.keys():
-        raise MotionError(
+        raise NoMotionError(
             f"{source.place}: expected an object with 'fps', 'names' and 'frames' (a list of weights per frame), "
             "or one of BEAT or Audio2Face"
         )
@@ -139,7 +139,9 @@ def _weights(
         row = f"{word} {number if rows is None else rows[number]}"
         if not isinstance(weights, list) or len(weights) != len(names):
             count = len(weights) if isinstance(weights, list) else f"a {type(weights).__name__}"
-            raise MotionError(f"{place}: {row} holds {count}, expected {len(names)} weights, one per name")
+            raise MotionError(
+                f"{place}: {row} holds {count}, expected {len(names)} weights, one for each name of the file"
+            )
         for name, weight in zip(names, weights, strict=True):
             if not _is_number(weight):
                 raise MotionError(f"{place}: {row}, column '{name}' is {weight!r}, expected a number")

@@ -98,8 +98,8 @@ def on_even_frames(
                 "longer gaps"
             )
         report(
-            f"{place}: {missing[gaps].sum()} dropped frames in {len(gaps)} gaps were filled by interpolation, the "
-            f"longest {missing[longest] / rate:.2f} s before {place_of(longest + 1)}"
+            f"{place}: dropped frames were filled by interpolation: {missing[gaps].sum()} in all, gaps: {len(gaps)}, "
+            f"the longest {missing[longest] / rate:.2f} s before {place_of(longest + 1)}"
         )
     positions = (times_s - times_s[0]) * rate
     nearest = np.round(positions)

@@ -3,6 +3,7 @@
 One time code is one frame, so any frame rate is exact. Metres, Y up.
 """
 
+import errno
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ def usd_bytes(clip: MotionClip, *, suffix: str, rig: Rig, audio_name: str | None
 
     Raises:
         MotionError: when usd-core is not installed.
+        OSError: when the folder for temporary files has no space: OpenUSD writes files only.
     """
     usd, geom, skel = usd_module("Usd"), usd_module("UsdGeom"), usd_module("UsdSkel")
     stage = usd.Stage.CreateInMemory()
@@ -49,9 +51,20 @@ def usd_bytes(clip: MotionClip, *, suffix: str, rig: Rig, audio_name: str | None
     root.CreateExtentAttr(mesh.GetExtentAttr().Get())
     if audio_name:
         _sound(stage, audio_name)
+    return _content(stage.GetRootLayer(), suffix)
+
+
+def _content(layer: Any, suffix: str) -> bytes:
+    """The bytes of the layer's file; OpenUSD itself says hundreds of lines where a disk is full, and not which one."""
+    tf = usd_module("Tf")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"motion{suffix}"
-        stage.GetRootLayer().Export(str(path))
+        try:
+            is_written = layer.Export(str(path))
+        except tf.ErrorException:
+            is_written = False
+        if not is_written:
+            raise OSError(errno.ENOSPC, f"no space for a temporary file in {tempfile.gettempdir()}")
         return path.read_bytes()
 
 
