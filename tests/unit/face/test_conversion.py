@@ -13,6 +13,7 @@ from diffusiontalker.face import (
     FORMATS,
     MOTION_FORMATS,
     MotionClip,
+    MotionError,
     decode_motion,
     encode_motion,
     format_of,
@@ -109,3 +110,10 @@ def test_a_name_s_longest_fitting_end_is_its_format():
     found = [format_of(name).name for name in names]
     assert found == ["csv", "csv", "livelink", "csv", "json", "beat", "a2f", "usdc"]
     assert format_of("a.fbx") is None
+
+
+@pytest.mark.parametrize("motion_format", ["livelink", "beat", "glb"])
+def test_motion_of_vertices_is_not_written_as_a_face_at_rest(motion_format):
+    clip = MotionClip(coefficients=np.ones((2, 2)), fps=25, channel_names=("v0000_x", "v0000_y"))
+    with pytest.raises(MotionError, match=r"and the like, but none of v0000_x to v0000_y; write them as npz"):
+        encode_motion(clip, motion_format)
