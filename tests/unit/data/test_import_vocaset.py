@@ -203,7 +203,7 @@ FILE_SPOILERS = {
     ),
     "vertices cut off": (
         lambda folder: (folder / "data_verts.npy").write_bytes((folder / "data_verts.npy").read_bytes()[:-8]),
-        "data_verts.npy: cannot be read as NPY",
+        "data_verts.npy: cannot be read as NPY without pickle (it is cut off)",
     ),
     "no official subject": (
         lambda folder: (folder / "subj_seq_to_idx.pkl").write_bytes(pickle.dumps({"ada": {"sentence01": {0: 0}}})),

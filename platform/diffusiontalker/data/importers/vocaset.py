@@ -176,7 +176,8 @@ def _open_vertices(path: Path) -> np.ndarray:
     except FileNotFoundError:
         raise CorpusError(f"{path}: there is no such file; copy the whole corpus") from None
     except Exception as error:  # a damaged header raises whatever Python makes of its text
-        raise CorpusError(f"{path}: cannot be read as NPY without pickle ({error}); copy the corpus again") from None
+        problem = "it is cut off" if "mmap length" in str(error) else str(error)
+        raise CorpusError(f"{path}: cannot be read as NPY without pickle ({problem}); copy the corpus again") from None
     is_array = isinstance(vertices, np.ndarray)
     if not is_array or vertices.ndim != 3 or vertices.shape[2] != 3 or vertices.dtype.kind != "f":
         what = f"{vertices.dtype} {vertices.shape}" if is_array else "an archive"
