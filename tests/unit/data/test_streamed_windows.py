@@ -86,7 +86,7 @@ def test_the_half_of_a_batch_reads_half_of_the_blocks():
 
 def test_a_block_is_read_once_in_an_epoch():
     blocks = Blocks()
-    seen(streamed(blocks), range(24))
+    seen(streamed(blocks, num_lanes=1), range(24))
     assert max(Counter(blocks.read).values()) == 1
 
 
