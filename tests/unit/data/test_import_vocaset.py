@@ -233,7 +233,9 @@ class Runs:
 
 
 @pytest.mark.parametrize(
-    "function", [os.system, eval, exec, getattr, __import__, subprocess.call, np.load, os.remove, open], ids=repr
+    "function",
+    [os.system, eval, exec, getattr, __import__, subprocess.call, np.load, os.remove, open],
+    ids=lambda function: function.__name__,
 )
 @pytest.mark.parametrize("protocol", [0, 2, 5])
 def test_a_pickle_that_would_run_something_is_refused_and_runs_nothing(function, protocol, tmp_path):
