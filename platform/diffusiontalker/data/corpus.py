@@ -111,6 +111,7 @@ class Corpus:
         self.info = info
         self._filesystem = filesystem
         self._root = root
+        self._metadata: dict[str, pq.FileMetaData] = {}
 
     @classmethod
     def open(cls, uri: str | Path) -> "Corpus":
@@ -178,12 +179,15 @@ class Corpus:
         Raises:
             CorpusError: when it cannot be read, or the shard is another one than the index says.
         """
-        where = f"{self.uri}/{block.shard}"
+        where, path = f"{self.uri}/{block.shard}", joined(self._root, block.shard)
         try:
+            if block.shard not in self._metadata:
+                self._metadata[block.shard] = read_through(self._filesystem, path, pq.read_metadata, at_random=True)
+            metadata = self._metadata[block.shard]
             table = read_through(
                 self._filesystem,
-                joined(self._root, block.shard),
-                lambda stream: pq.ParquetFile(stream).read_row_group(block.number),
+                path,  # a store is asked once for a block
+                lambda stream: pq.ParquetFile(stream, metadata=metadata, pre_buffer=True).read_row_group(block.number),
                 at_random=True,
             )
         except (OSError, pa.ArrowException, IndexError) as error:
