@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Literal
 
 from tyro.conf import Positional
 
@@ -44,6 +45,8 @@ class BenchBulk(Verb):
     """The student."""
     clips: int = 1000
     """Recordings that are animated."""
+    precision: Literal["float32", "bfloat16", "auto"] = "float32"
+    """Arithmetic of the bulk animation; the loop's is float32."""
     actors: int = 0
     """Processes of the bulk animation; 0: one for each core."""
     repeats: int = 1
@@ -88,7 +91,7 @@ class BenchBulk(Verb):
         begin = time.perf_counter()
         self._run(
             *("-c", job, "--recordings", folder / "speech", "--bundle", self.bundle, "--out", folder / "bulk"),
-            *("--orchestration.num-actors", self.actors),
+            *("--orchestration.num-actors", self.actors, "--precision", self.precision),
         )
         seconds = time.perf_counter() - begin
         summary = json.loads((folder / "bulk" / "summary.json").read_text())

@@ -22,6 +22,7 @@ from diffusiontalker.inference.bundle import load_bundle
 from diffusiontalker.inference.bundle_files import BundleError
 from diffusiontalker.inference.pipeline import Style, animate_batch
 from diffusiontalker.inference.voices import Voice
+from diffusiontalker.models import Precision, autocast
 from diffusiontalker.storage import StorageError, is_url, joined, open_filesystem, write_file
 
 _READERS = 4
@@ -70,6 +71,8 @@ class BulkOrder:
     """Where to compute."""
     num_threads: int = 1
     """Threads that computing may use."""
+    precision: Precision = "float32"
+    """Arithmetic; see `models.autocast`."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -159,14 +162,15 @@ class BulkAnimator:
             return error
 
     def _animate(self, batch: Sequence[_Heard]) -> list[MotionClip]:
-        return animate_batch(
-            self._bundle,
-            [heard.waveform for heard in batch],
-            seeds=[heard.order["seed"] for heard in batch],
-            styles=[self._style(heard.order) for heard in batch],
-            num_steps=self._order.num_steps,
-            temperature=self._order.temperature,
-        )
+        with autocast(self._order.precision, torch.device(self._order.device)):
+            return animate_batch(
+                self._bundle,
+                [heard.waveform for heard in batch],
+                seeds=[heard.order["seed"] for heard in batch],
+                styles=[self._style(heard.order) for heard in batch],
+                num_steps=self._order.num_steps,
+                temperature=self._order.temperature,
+            )
 
     def _style(self, order: dict) -> Style:
         voice = order["voice"]

@@ -162,7 +162,7 @@ def _animate(
             "expected at least 1, 0 and 0"
         )
     stacked, lengths = _stacked(waveforms, _device(talker))
-    features = speech_features(talker, stacked, lengths)
+    features = speech_features(talker, stacked, lengths).float()  # of lower precision in an autocast
     personalized = talker.personalizer(*_styled(bundle, styles, features, lengths))
     frames = [timebase.motion_frames(length, motion_fps=talker.motion_fps) for length in lengths.tolist()]
     aligned = talker.to_motion_rate(features, frames=max(frames))
@@ -236,7 +236,8 @@ def _styled(bundle: Bundle, styles: Sequence[Style], features: Tensor, lengths: 
     size = bundle.talker.config.personalizer.embedding_dim
     identity, emotion = features.new_zeros(2, len(styles), size).unbind()
     if is_open.any():
-        identity[is_open], emotion[is_open] = _embeddings(bundle.talker, features[is_open], lengths[is_open])
+        heard = _embeddings(bundle.talker, features[is_open], lengths[is_open])
+        identity[is_open], emotion[is_open] = (one.to(features) for one in heard)
     pairs = [resolve(bundle, *one) for one in zip(styles, identity, emotion, strict=True)]
     return torch.stack([pair[0] for pair in pairs]), torch.stack([pair[1] for pair in pairs])
 

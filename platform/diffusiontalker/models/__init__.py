@@ -4,6 +4,7 @@ from diffusiontalker.models.blocks import BlockState, Context, ConvBlock, conv_b
 from diffusiontalker.models.denoiser import Denoiser, DenoiserConfig
 from diffusiontalker.models.motion_encoder import MotionEncoder, StyleEncoder
 from diffusiontalker.models.personalizer import AttentiveStatistics, Personalizer, PersonalizerConfig
+from diffusiontalker.models.precision import Precision, autocast
 from diffusiontalker.models.presets import STUDENT_SIZES
 from diffusiontalker.models.speech_encoder import (
     EncoderState,
@@ -30,11 +31,13 @@ __all__ = [
     "MotionEncoder",
     "Personalizer",
     "PersonalizerConfig",
+    "Precision",
     "SpeechEncoder",
     "SpeechEncoderConfig",
     "StyleEncoder",
     "Talker",
     "TalkerConfig",
+    "autocast",
     "build_speech_encoder",
     "conv_blocks",
     "frame_mask",

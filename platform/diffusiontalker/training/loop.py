@@ -22,12 +22,11 @@ from diffusiontalker.audio import AugmentConfig
 from diffusiontalker.config import config_digest
 from diffusiontalker.data import Batch, Corpus, ReadingConfig, WindowConfig, collate, mixed
 from diffusiontalker.inference import load_bundle
-from diffusiontalker.models import Talker, TalkerConfig
+from diffusiontalker.models import Precision, Talker, TalkerConfig, autocast
 from diffusiontalker.training.build import Objective, build_objective, build_talker
 from diffusiontalker.training.checkpoint import TrainingState, load_state, restore, save_state
 from diffusiontalker.training.objectives import DistillationObjectiveConfig, TeacherObjectiveConfig
 from diffusiontalker.training.optim import OptimizerConfig, build_optimizer, learning_rate, update_ema
-from diffusiontalker.training.precision import TrainingPrecision, autocast
 from diffusiontalker.training.ranks import Ranks
 from diffusiontalker.training.telemetry import NoTelemetry, Telemetry
 from diffusiontalker.training.windows import Windows, window_source
@@ -74,7 +73,7 @@ class TrainingConfig:
     feature_cache: str | None = None
     """Folder or URL that keeps the features of frozen encoders, a teacher's too, between runs and may have been filled
     by jobs/precompute_features.py; None: computed anew at each start, in each epoch when the corpus is streamed."""
-    precision: TrainingPrecision = "auto"
+    precision: Precision = "auto"
     """Arithmetic of the forward pass; auto: bfloat16 autocast where the hardware has it (GPUs, recent CPUs)."""
     seed: int = 0
     """Seed of weights, windows and noise."""

@@ -22,12 +22,11 @@ from diffusiontalker.config import ConfigError, publish_file
 from diffusiontalker.data import Batch, Corpus, Window, collate, mixed, write_windows
 from diffusiontalker.diffusion import ddim_step, time_grid
 from diffusiontalker.inference import load_bundle
-from diffusiontalker.models import frame_mask
+from diffusiontalker.models import autocast, frame_mask
 from diffusiontalker.training.build import build_objective, require_fitting
 from diffusiontalker.training.loop import TrainingConfig
 from diffusiontalker.training.objectives import DistillationObjective, DistillationObjectiveConfig
 from diffusiontalker.training.objectives.conditioning import Heard, personalize
-from diffusiontalker.training.precision import autocast
 from diffusiontalker.training.ranks import Ranks
 from diffusiontalker.training.windows import Windows, window_source
 

@@ -9,11 +9,11 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from diffusiontalker.data import Corpus
+from diffusiontalker.models import autocast
 from diffusiontalker.training.build import build_objective, build_talker
 from diffusiontalker.training.loop import TrainingConfig, optimize, training_batch
 from diffusiontalker.training.objectives import DistillationObjective
 from diffusiontalker.training.optim import build_optimizer
-from diffusiontalker.training.precision import autocast
 from diffusiontalker.training.ranks import Ranks
 from diffusiontalker.training.teacher_paths import with_paths
 from diffusiontalker.training.windows import window_source

@@ -35,7 +35,7 @@ SURFACE = {
     "rig preview": "RIG names out overwrite pixels shapes theme units",
     "bench training": "batch_size corpus repeats steps workers",
     "bench submission": "address checkout corpus out repeats workers",
-    "bench bulk": "RECORDINGS actors bundle clips repeats",
+    "bench bulk": "RECORDINGS actors bundle clips precision repeats",
     "bench corpus": "clips folder steps",
     "bench features": "batch_size checkpoint corpus steps",
     "bench search": "bundle corpus paths_per_clip rounds size threads trial_steps trials",

@@ -1,4 +1,4 @@
-"""In which arithmetic networks are computed while something is trained."""
+"""In which arithmetic networks are computed."""
 
 import functools
 from pathlib import Path
@@ -6,10 +6,10 @@ from typing import Literal
 
 import torch
 
-TrainingPrecision = Literal["auto", "float32", "bfloat16"]
+Precision = Literal["auto", "float32", "bfloat16"]
 
 
-def autocast(precision: TrainingPrecision, device: torch.device) -> torch.autocast:
+def autocast(precision: Precision, device: torch.device) -> torch.autocast:
     """The context of a forward pass; auto: bfloat16 where the hardware multiplies it (GPUs, recent CPUs)."""
     is_native = device.type == "cuda" or _cpu_has_bfloat16()
     use_bfloat16 = precision == "bfloat16" or (precision == "auto" and is_native)
