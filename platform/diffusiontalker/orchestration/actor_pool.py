@@ -7,16 +7,18 @@ has a result is known by what it left in storage, which is the caller's affair.
 
 import contextlib
 import dataclasses
+import functools
 import logging
 import math
+import uuid
 from collections.abc import Callable, Iterator, MutableMapping, Sequence
-from typing import Any, TypeVar, cast, no_type_check
+from typing import Any, TypeVar, cast
 
 import pyarrow as pa
 import ray
 import ray.data
 import ray.exceptions
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+from ray.experimental import internal_kv
 
 from diffusiontalker.config import ConfigError
 from diffusiontalker.orchestration.cluster import environment, ray_cluster
@@ -128,13 +130,17 @@ def pool_results(
         BulkError: when Ray fails, or what is done cannot go on.
     """
     smallest, largest = _pool_size(config)
-    begin = _ledger()
-    for groups in _passes(work, unreported, num_actors=largest):
-        pool = (min(smallest, len(groups)), min(largest, len(groups)))
-        for row in _rows(work, [work.table(keys) for keys in groups], begin=begin, pool=pool, config=config):
-            key = row[work.results.names[0]]
-            if key in unreported:  # else: work of a lost node that was done twice
-                yield unreported.pop(key), row
+    job = uuid.uuid4().hex
+    begin = functools.partial(_begin, job)
+    try:
+        for groups in _passes(work, unreported, num_actors=largest):
+            pool = (min(smallest, len(groups)), min(largest, len(groups)))
+            for row in _rows(work, [work.table(keys) for keys in groups], begin=begin, pool=pool, config=config):
+                key = row[work.results.names[0]]
+                if key in unreported:  # else: work of a lost node that was done twice
+                    yield unreported.pop(key), row
+    finally:
+        internal_kv._internal_kv_del(_key(job, ""), del_by_prefix=True)
 
 
 def grouped(work: PoolWork, keys: Sequence[str], *, max_items: int) -> list[list[str]]:
@@ -193,30 +199,18 @@ def _rows(
             raise BulkError(f"{_reason(error)}; what is there is kept, mend this and go on with --resume") from error
 
 
-@no_type_check
-def _ledger() -> Callable[[str], int]:
-    """Counts for all actors how often each piece of work was begun; stays with this process's node.
+def _begin(job: str, work: str) -> int:
+    """Notes that a piece of work is begun, and says how often it has been, by whatever process.
 
-    Class and function travel by value as they are local: the ledger's process need not import us and torch. (What
-    checks types in tests would not travel.)
+    In the cluster's own table: an actor that counts would be one more process that starts, half a second on two cores.
     """
+    begun = int(internal_kv._internal_kv_get(_key(job, work)) or 0) + 1
+    internal_kv._internal_kv_put(_key(job, work), str(begun).encode(), overwrite=True)
+    return begun
 
-    class Attempts:
-        def __init__(self) -> None:
-            self.begun: dict[str, int] = {}
 
-        def begin(self, work: str) -> int:
-            self.begun[work] = self.begun.get(work, 0) + 1
-            return self.begun[work]
-
-    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-    ledger: Any = ray.remote(Attempts)
-    ledger = ledger.options(num_cpus=0, scheduling_strategy=here).remote()
-
-    def begin(work: str) -> int:
-        return ray.get(ledger.begin.remote(work))
-
-    return begin
+def _key(job: str, work: str) -> bytes:
+    return f"diffusiontalker/{job}/{work}".encode()
 
 
 @contextlib.contextmanager
