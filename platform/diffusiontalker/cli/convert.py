@@ -13,10 +13,10 @@ from diffusiontalker.cli.verb import (
     OptionalText,
     UsageError,
     Verb,
-    counted,
     progress,
     say,
 )
+from diffusiontalker.config import counted
 
 if TYPE_CHECKING:
     from diffusiontalker.face import Rig

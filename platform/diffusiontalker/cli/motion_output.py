@@ -5,8 +5,8 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from diffusiontalker.cli.verb import UsageError, counted, say
-from diffusiontalker.config import require_new
+from diffusiontalker.cli.verb import UsageError, say
+from diffusiontalker.config import counted, require_new
 
 if TYPE_CHECKING:
     from diffusiontalker.face import MotionClip, Rig

@@ -6,8 +6,8 @@ from typing import Literal
 
 from tyro.conf import Positional
 
-from diffusiontalker.cli.verb import OptionalPath, OptionalText, UsageError, Verb, counted, say, working
-from diffusiontalker.config import publish_file, require_new
+from diffusiontalker.cli.verb import OptionalPath, OptionalText, UsageError, Verb, say, working
+from diffusiontalker.config import counted, publish_file, require_new
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

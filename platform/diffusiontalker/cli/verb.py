@@ -54,11 +54,6 @@ def flags(verb: Verb, config: type) -> dict[str, Any]:
     return {name: value for name, value in vars(verb).items() if name in wanted}
 
 
-def counted(number: int, noun: str) -> str:
-    """`1 file`, `2 files`."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
 def say(line: str) -> None:
     """One line of result for people, on standard output."""
     print(line)

@@ -20,11 +20,13 @@ from diffusiontalker.config.loading import (
     write_yaml,
 )
 from diffusiontalker.config.provenance import run_provenance
+from diffusiontalker.config.wording import counted
 
 __all__ = [
     "ArtefactError",
     "ConfigError",
     "config_digest",
+    "counted",
     "expanded_path",
     "from_plain",
     "load_config",

@@ -23,7 +23,7 @@ from diffusiontalker.data.importers import (
     list_clips,
     open_intake,
 )
-from diffusiontalker.data.inspect import CorpusSummary, inspect_corpus, loudness_db
+from diffusiontalker.data.inspect import CorpusSummary, inspect_corpus
 from diffusiontalker.data.normalize import MIN_SCALE, channel_statistics
 from diffusiontalker.data.order import mixed
 from diffusiontalker.data.recordings import LIST_COLUMNS, Recording, list_recordings, motion_names
@@ -83,7 +83,6 @@ __all__ = [
     "inspect_corpus",
     "list_clips",
     "list_recordings",
-    "loudness_db",
     "mixed",
     "motion_names",
     "open_intake",

@@ -2,8 +2,9 @@ import dataclasses
 
 import numpy as np
 import pytest
+from loudness import loudness_db
 
-from diffusiontalker.data import Corpus, CorpusError, inspect_corpus, loudness_db, write_corpus
+from diffusiontalker.data import Corpus, CorpusError, inspect_corpus, write_corpus
 from diffusiontalker.face.arkit import CHANNELS
 from diffusiontalker.face.motion import MotionClip
 

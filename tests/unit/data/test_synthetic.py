@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from loudness import loudness_db
 
 from diffusiontalker.config import ConfigError, from_plain
 from diffusiontalker.data import (
@@ -9,7 +10,6 @@ from diffusiontalker.data import (
     CorpusError,
     SyntheticCorpusConfig,
     inspect_corpus,
-    loudness_db,
     speak,
     synthesize_corpus,
 )

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from loudness import loudness_db
 
 if importlib.util.find_spec("av") is None:
     pytest.skip("PyAV is not installed (extra 'track')", allow_module_level=True)
@@ -17,7 +18,7 @@ from videos import SquareTracker, picture, tone, write_video
 
 from diffusiontalker.audio.waveform import read_waveform
 from diffusiontalker.config import ArtefactError
-from diffusiontalker.data import Corpus, CorpusError, ImportConfig, import_corpus, loudness_db
+from diffusiontalker.data import Corpus, CorpusError, ImportConfig, import_corpus
 from diffusiontalker.data.tracking import TrackingConfig, list_videos, track_videos
 from diffusiontalker.face import read_motion
 

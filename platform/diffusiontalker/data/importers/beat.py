@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from diffusiontalker.config import counted
 from diffusiontalker.data.clip import CorpusError
 from diffusiontalker.data.importers.pairs import NamedPair, named_pairs
-from diffusiontalker.data.importers.source import ClipList, ClipSource, FilePair, UnusableClip, counted, shown
+from diffusiontalker.data.importers.source import ClipList, ClipSource, FilePair, UnusableClip, shown
 
 FPS = 60.0
 

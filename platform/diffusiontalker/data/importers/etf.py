@@ -11,10 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from diffusiontalker.config import counted
 from diffusiontalker.data.clip import CorpusError
 from diffusiontalker.data.importers.own_splits import with_own_splits
 from diffusiontalker.data.importers.pairs import NamedPair, named_pairs, split_of_names
-from diffusiontalker.data.importers.source import ClipList, ClipSource, FilePair, UnusableClip, counted, shown
+from diffusiontalker.data.importers.source import ClipList, ClipSource, FilePair, UnusableClip, shown
 
 FPS = 30.0
 

@@ -3,15 +3,14 @@
 The manifest is checked as a whole before any clip is read; a row that cannot be used becomes an `UnusableClip`.
 """
 
-import csv
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from diffusiontalker.data.clip import SPLITS, CorpusError, suggestion
+from diffusiontalker.data.importers.csv_rows import read_csv_rows
 from diffusiontalker.data.importers.source import ClipList, ClipSource, FilePair, UnusableClip
-from diffusiontalker.face.csv_text import csv_problem
 
 MANIFEST_NAME = "manifest.csv"
 MANIFEST_COLUMNS: tuple[str, ...] = ("clip_id", "audio", "motion", "speaker", "emotion", "fps", "split")
@@ -36,18 +35,11 @@ def list_folder(folder: Path) -> ClipList:
 def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
     """(row as counted in the file, cells) of every clip."""
     try:
-        if problem := csv_problem(path.read_bytes()):
-            raise CorpusError(f"{path}: {problem}")
-        with path.open(newline="", encoding="utf-8-sig") as stream:
-            reader = csv.DictReader(stream)
-            columns = reader.fieldnames or ()
-            raw_rows = [(reader.line_num, raw) for raw in reader]
+        columns, raw_rows = read_csv_rows(path)
     except FileNotFoundError:
         raise CorpusError(
             f"{path.parent}: has no {MANIFEST_NAME}; write one, a row per clip, columns {', '.join(MANIFEST_COLUMNS)}"
         ) from None
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise CorpusError(f"{path}: cannot be read ({error}); save it as comma-separated UTF-8 text") from None
     if lacking := [name for name in MANIFEST_COLUMNS if name not in columns]:
         raise CorpusError(
             f"{path}: lacks the column{'s'[: len(lacking) > 1]} {', '.join(lacking)} (it has {', '.join(columns)}); "

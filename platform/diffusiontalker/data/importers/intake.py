@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from diffusiontalker.config import to_plain
+from diffusiontalker.config import counted, to_plain
 from diffusiontalker.data.checks import ContentRegistry
 from diffusiontalker.data.clip import CorpusError
 from diffusiontalker.data.corpus import CorpusInfo
@@ -21,7 +21,7 @@ from diffusiontalker.data.corpus_writer import CorpusWriter, EncodedClip
 from diffusiontalker.data.importers.checked import CheckedClip, RejectedClip, checked_or_rejected
 from diffusiontalker.data.importers.config import ImportConfig
 from diffusiontalker.data.importers.formats import list_clips
-from diffusiontalker.data.importers.source import ClipList, ClipSource, counted, shown
+from diffusiontalker.data.importers.source import ClipList, ClipSource, shown
 from diffusiontalker.data.importers.sync_summary import SyncSummary, summarize_sync, sync_warnings
 from diffusiontalker.data.sync import SyncEstimate
 

@@ -15,10 +15,11 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from diffusiontalker.config import counted
 from diffusiontalker.data.clip import CorpusError
 from diffusiontalker.data.importers.own_splits import with_own_splits
 from diffusiontalker.data.importers.pairs import NamedPair, named_pairs, split_of_takes
-from diffusiontalker.data.importers.source import ClipList, ClipSource, FilePair, UnusableClip, counted, shown
+from diffusiontalker.data.importers.source import ClipList, ClipSource, FilePair, UnusableClip, shown
 from diffusiontalker.face.csv_text import first_csv_line
 
 _HEADER_BYTES = 4096

@@ -1,14 +1,14 @@
 """`splits.csv`: somebody's own split of recordings that have no official one, by speaker or by clip."""
 
-import csv
 import dataclasses
 import difflib
 from collections import defaultdict
 from pathlib import Path
 
+from diffusiontalker.config import counted
 from diffusiontalker.data.clip import SPLITS, CorpusError, suggestion
-from diffusiontalker.data.importers.source import ClipList, counted, shown
-from diffusiontalker.face.csv_text import csv_problem
+from diffusiontalker.data.importers.csv_rows import read_csv_rows
+from diffusiontalker.data.importers.source import ClipList, shown
 
 OWN_SPLITS_NAME = "splits.csv"
 _COLUMNS = ("name", "split")
@@ -72,15 +72,7 @@ def _meanings(clips: ClipList) -> dict[str, list[str]]:
 
 def _rows(path: Path) -> list[tuple[int, str, str]]:
     """Row as counted in the file, name and split."""
-    try:
-        if problem := csv_problem(path.read_bytes()):
-            raise CorpusError(f"{path}: {problem}")
-        with path.open(newline="", encoding="utf-8-sig") as stream:
-            reader = csv.DictReader(stream)
-            columns = reader.fieldnames or ()
-            rows = [(reader.line_num, raw) for raw in reader]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise CorpusError(f"{path}: cannot be read ({error}); save it as comma-separated UTF-8 text") from None
+    columns, rows = read_csv_rows(path)
     if lacking := [name for name in _COLUMNS if name not in columns]:
         raise CorpusError(f"{path}, row 1: lacks the column {lacking[0]} (it has {', '.join(columns)}); add it")
     named = [(row, (raw["name"] or "").strip(), (raw["split"] or "").strip()) for row, raw in rows]

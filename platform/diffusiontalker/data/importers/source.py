@@ -170,11 +170,6 @@ def files_below(folder: Path, suffixes: Collection[str]) -> list[Path]:
     return sorted((path for path in found if path.is_file()), key=lambda path: path.relative_to(folder).as_posix())
 
 
-def counted(number: int, noun: str) -> str:
-    """`1 clip`, `2 clips`."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
 def shown(names: Sequence[str]) -> str:
     """A few names for a message, and how many there are besides."""
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""

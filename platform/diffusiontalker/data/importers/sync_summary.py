@@ -5,7 +5,8 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from diffusiontalker.data.importers.source import counted, shown
+from diffusiontalker.config import counted
+from diffusiontalker.data.importers.source import shown
 from diffusiontalker.data.sync import DRIFT_NOTICEABLE_S, NOTICEABLE_S, SyncEstimate
 
 _APART_S = 0.1

@@ -17,9 +17,10 @@ import numpy as np
 import soundfile
 
 from diffusiontalker.audio.waveform import read_waveform
+from diffusiontalker.config import counted
 from diffusiontalker.data.clip import CorpusError
 from diffusiontalker.data.importers.pickles import read_pickle
-from diffusiontalker.data.importers.source import ClipList, ClipSource, RecordedClip, UnusableClip, counted, shown
+from diffusiontalker.data.importers.source import ClipList, ClipSource, RecordedClip, UnusableClip, shown
 from diffusiontalker.face import MotionClip, MotionError
 
 FPS = 60.0
