@@ -54,5 +54,7 @@ def test_a_training_that_was_stopped_and_then_lost_its_driver_ends_as_if_nothing
     job.stop()
     resumed = [first_step_after(out, rows=rows, checkpoint_every=CHECKPOINT_EVERY) for rows in (stopped, failed)]
     assert resumed[0] < resumed[1] < STEPS
-    assert losses(out) == losses(submitted.out)
+    kept, whole = losses(out), losses(submitted.out)
+    assert kept == {step: whole[step] for step in kept}
+    assert len(kept) > STEPS - CHECKPOINT_EVERY  # the driver may take the rows of its last half second with it
     assert differences(out, submitted.out) == []

@@ -1,0 +1,2 @@
+/** The player that reports carry. */
+export {};
