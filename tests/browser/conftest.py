@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 import soundfile
 from playwright.sync_api import Browser, Playwright, sync_playwright
-from serving_app import Server, served
+from serving_app import Server
 from speaking_student import make_speaking_student
 
 from diffusiontalker.data.synthetic import speak
+from diffusiontalker.serving.arguments import ServingArguments
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = (
@@ -79,5 +80,7 @@ def speech(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def endpoint(student: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """The endpoint, which serves the Studio, too."""
-    with served(tmp_path_factory.mktemp("endpoint"), bundle=str(student)) as server:
-        yield server
+    voices = tmp_path_factory.mktemp("voices")
+    server = Server(ServingArguments(bundle=str(student), voices=str(voices)))
+    yield server
+    server.close()

@@ -53,6 +53,12 @@ def test_importing_the_package_loads_neither_torch_nor_ray():
     assert loaded == "[]"
 
 
+@pytest.mark.parametrize("module", ["face", "client", "client.live_link", "cli.play", "cli.convert", "cli.rigs"])
+def test_clients_and_files_of_motion_do_without_torch(module):
+    code = f"import sys, diffusiontalker.{module}; print(sorted({{'torch', 'ray', 'matplotlib'}} & set(sys.modules)))"
+    assert run_python(code) == "[]"
+
+
 def test_rooms_below_orchestration_load_without_ray_and_matplotlib():
     rooms = ", ".join(f"diffusiontalker.{room}" for room in ROOMS if room not in ("orchestration", "evaluation"))
     assert run_python(f"import sys, {rooms}; print(sorted({{'ray', 'matplotlib'}} & set(sys.modules)))") == "[]"

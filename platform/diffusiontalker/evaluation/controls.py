@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from diffusiontalker.audio import MEL_FPS, log_mel
+from diffusiontalker.audio.log_mel import MEL_FPS, log_mel
 from diffusiontalker.data import Clip, Corpus
 from diffusiontalker.evaluation.systems import BundleSystem, System
 from diffusiontalker.face import MotionClip

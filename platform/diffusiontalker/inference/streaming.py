@@ -15,7 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from diffusiontalker.audio import HOP_SAMPLES, SAMPLE_RATE_HZ, SPEECH_FPS, WINDOW_SAMPLES, log_mel_of_windows, timebase
+from diffusiontalker.audio import SAMPLE_RATE_HZ, SPEECH_FPS, timebase
+from diffusiontalker.audio.log_mel import HOP_SAMPLES, WINDOW_SAMPLES, log_mel_of_windows
 from diffusiontalker.diffusion import ddim_step, frame_noise, time_grid, to_clean
 from diffusiontalker.inference.bundle import Bundle
 from diffusiontalker.inference.pipeline import AnimationError, finished_frames

@@ -12,7 +12,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from diffusiontalker.audio import NUM_MELS, SPEECH_FPS, log_mel, timebase
+from diffusiontalker.audio import SPEECH_FPS, timebase
+from diffusiontalker.audio.log_mel import NUM_MELS, log_mel
 from diffusiontalker.models.blocks import BlockState, Context, advance_blocks, conv_blocks, frame_mask, total_context
 
 

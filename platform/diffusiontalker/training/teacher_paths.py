@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from diffusiontalker.audio import log_mel
+from diffusiontalker.audio.log_mel import log_mel
 from diffusiontalker.config import ConfigError, publish_file
 from diffusiontalker.data import Batch, Corpus, Window, collate, mixed, write_windows
 from diffusiontalker.diffusion import ddim_step, time_grid

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from diffusiontalker.audio import SAMPLE_RATE_HZ, AugmentConfig, add_noise, change_gain, change_speed, log_mel, timebase
+from diffusiontalker.audio import SAMPLE_RATE_HZ, AugmentConfig, add_noise, change_gain, change_speed, timebase
+from diffusiontalker.audio.log_mel import log_mel
 
 
 def test_two_mel_frames_for_each_speech_frame():

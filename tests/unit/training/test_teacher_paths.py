@@ -5,7 +5,7 @@ import pytest
 import tiny
 import torch
 
-from diffusiontalker.audio import NUM_MELS
+from diffusiontalker.audio.log_mel import NUM_MELS
 from diffusiontalker.config import ConfigError, from_plain
 from diffusiontalker.data import WindowStore, collate, mixed
 from diffusiontalker.diffusion import ddim_step, sample_ddim
