@@ -49,7 +49,7 @@ def test_the_page_and_the_description_for_programs(client):
 
 @pytest.mark.parametrize(
     ("method", "path", "status"),
-    [("GET", "/", 404), ("GET", "/v1/nothing", 404), ("GET", "/v1/voices/", 404), ("GET", "/v1/animations", 405),
+    [("GET", "/v1", 404), ("GET", "/v1/nothing", 404), ("GET", "/v1/voices/", 404), ("GET", "/v1/animations", 405),
      ("DELETE", "/health", 405), ("POST", "/v1/" + "%ff" * 3000, 404)],
 )  # fmt: skip
 def test_paths_and_methods_that_are_not_there_are_told_in_the_same_shape(client, method, path, status):

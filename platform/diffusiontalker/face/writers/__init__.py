@@ -1,7 +1,7 @@
 """Writers of motion: each turns a clip into the bytes of a file."""
 
 from diffusiontalker.face.writers.exchange import BEAT_CHANNELS, audio2face_bytes, beat_bytes, live_link_bytes
-from diffusiontalker.face.writers.gltf import glb_bytes
+from diffusiontalker.face.writers.gltf import glb_bytes, head_glb_bytes
 from diffusiontalker.face.writers.tables import (
     arrow_bytes,
     csv_bytes,
@@ -19,6 +19,7 @@ __all__ = [
     "beat_bytes",
     "csv_bytes",
     "glb_bytes",
+    "head_glb_bytes",
     "json_bytes",
     "live_link_bytes",
     "ndjson_bytes",

@@ -15,6 +15,7 @@ from diffusiontalker.serving.http.bodies import BodyLimits
 from diffusiontalker.serving.http.problems import add_problems
 from diffusiontalker.serving.http.schemas import ERRORS, About, State
 from diffusiontalker.serving.http.stream import stream_route
+from diffusiontalker.serving.http.studio import studio_routes
 from diffusiontalker.serving.http.voices import voice_routes
 from diffusiontalker.serving.metrics import Metrics, PrometheusMetrics
 
@@ -43,6 +44,7 @@ def build_http(core: Core) -> FastAPI:
     app.include_router(animation_routes(core))
     app.include_router(voice_routes(core))
     app.include_router(stream_route(core))
+    app.include_router(studio_routes())
     _add_state(app, core)
     add_problems(app)
     return app
