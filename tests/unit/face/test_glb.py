@@ -10,7 +10,8 @@ import pytest
 
 from diffusiontalker.face import CHANNELS, MotionClip, builtin_rig, load_rig, write_motion
 
-NODE_CHECKS = Path(__file__).parents[2] / "node"
+REPOSITORY = Path(__file__).parents[3]
+NODE_CHECKS = REPOSITORY / "tests" / "node"
 REAL_RIG = (
     Path(os.environ.get("DIFFUSIONTALKER_REAL_DATA", Path(__file__).parents[3].parent / "shared" / "data"))
     / "ict_face_rig"
@@ -42,9 +43,10 @@ def commands():
 def validate():
     """A function that gives the Khronos validator's issues for GLB files."""
     node, npm = commands()
-    if not (NODE_CHECKS / "node_modules" / "gltf-validator").is_dir():
+    if not (REPOSITORY / "node_modules" / "gltf-validator").is_dir():
+        # From the root: npm ci in one workspace removes what the others have installed.
         install = [*npm, "ci", "--no-audit", "--no-fund"]
-        done = subprocess.run(install, cwd=NODE_CHECKS, capture_output=True, text=True, timeout=240, check=False)
+        done = subprocess.run(install, cwd=REPOSITORY, capture_output=True, text=True, timeout=240, check=False)
         if done.returncode:
             pytest.skip(f"npm could not install gltf-validator: {done.stderr.strip()[-300:]}")
 
