@@ -1,0 +1,15 @@
+/** The API key: kept for this tab alone, until it is closed. It goes into no address, file or log. */
+
+const ITEM = "diffusiontalker.key";
+
+/** The key that was entered; null when there is none. */
+export function storedKey(): string | null {
+  return sessionStorage.getItem(ITEM);
+}
+
+/** Keeps a key for this tab; an empty one forgets it. */
+export function storeKey(key: string): void {
+  const trimmed = key.trim();
+  if (trimmed) sessionStorage.setItem(ITEM, trimmed);
+  else sessionStorage.removeItem(ITEM);
+}

@@ -1,0 +1,7 @@
+/** Sound: from files and the microphone, drawn, measured and written. */
+
+export { Microphone, microphones, type Device } from "./microphone";
+export { peaksOf, type Peaks } from "./peaks";
+export { Recorder } from "./recorder";
+export { SoundError, soundOf, type Sound } from "./sound";
+export { wavOf } from "./wav";
