@@ -1,0 +1,67 @@
+/** What a live session has heard and animated so far: sound and frames of the same beginning. Knows no browser. */
+
+import { EndpointError, type Frames } from "../endpoint";
+import { sampleInto, type Motion } from "../motion/motion";
+import { wavOf } from "../sound/wav";
+
+const FIRST_FRAMES = 1024;
+
+export class Take {
+  numFrames = 0;
+  private numSamples = 0;
+  private readonly pieces: Int16Array[] = [];
+  /** With room for frames to come. */
+  weights: Float32Array;
+
+  constructor(
+    readonly fps: number,
+    readonly names: readonly string[],
+    private readonly sampleRateHz: number,
+  ) {
+    this.weights = new Float32Array(FIRST_FRAMES * names.length);
+  }
+
+  get durationS(): number {
+    return this.numSamples / this.sampleRateHz;
+  }
+
+  hear(piece: Int16Array): void {
+    this.pieces.push(piece);
+    this.numSamples += piece.length;
+  }
+
+  /** @throws EndpointError when frames are missing. */
+  add(frames: Frames): void {
+    if (frames.firstFrame !== this.numFrames) {
+      throw new EndpointError(
+        "internal",
+        `frame ${frames.firstFrame} came after ${this.numFrames} frames: some are missing; start again`,
+      );
+    }
+    const channels = this.names.length;
+    const needed = (this.numFrames + frames.numFrames) * channels;
+    if (needed > this.weights.length) {
+      const larger = new Float32Array(Math.max(needed, 2 * this.weights.length));
+      larger.set(this.weights);
+      this.weights = larger;
+    }
+    this.weights.set(frames.weights, this.numFrames * channels);
+    this.numFrames += frames.numFrames;
+  }
+
+  /** Weights at an instant of the sound; the last frame's where later ones have not come. */
+  sample(out: Float32Array, timeS: number): void {
+    sampleInto(out, this, timeS);
+  }
+
+  /** All frames so far; null when there are none. */
+  motion(): Motion | null {
+    if (!this.numFrames) return null;
+    const weights = this.weights.slice(0, this.numFrames * this.names.length);
+    return { fps: this.fps, names: this.names, numFrames: this.numFrames, weights };
+  }
+
+  sound(): File {
+    return wavOf(this.pieces, this.sampleRateHz, "live.wav");
+  }
+}
