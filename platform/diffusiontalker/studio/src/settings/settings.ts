@@ -3,7 +3,7 @@
 import { batch, computed, effect, signal, type ReadonlySignal, type Signal } from "@preact/signals";
 
 import type { AnimationParameters } from "../endpoint/types";
-import { DEFAULTS, fromHash, toHash, type Comparison, type Take, type Values } from "./values";
+import { DEFAULTS, fromHash, toHash, type Comparison, type Take, type Theme, type Values } from "./values";
 
 export class TakeSettings {
   readonly student = signal(DEFAULTS.a.student);
@@ -60,6 +60,7 @@ export class Settings {
   readonly channels: Signal<readonly string[]> = signal(DEFAULTS.channels);
   readonly isLooping = signal(DEFAULTS.loop);
   readonly speed = signal(DEFAULTS.speed);
+  readonly theme: Signal<Theme> = signal(DEFAULTS.theme);
 
   get values(): Values {
     return {
@@ -69,6 +70,7 @@ export class Settings {
       channels: this.channels.value,
       loop: this.isLooping.value,
       speed: this.speed.value,
+      theme: this.theme.value,
     };
   }
 
@@ -80,6 +82,7 @@ export class Settings {
       this.channels.value = values.channels;
       this.isLooping.value = values.loop;
       this.speed.value = values.speed;
+      this.theme.value = values.theme;
     });
   }
 

@@ -15,6 +15,8 @@ export interface Take {
 
 /** `takes`: two results side by side; `truth`: one beside the motion of a dropped file. */
 export type Comparison = "off" | "takes" | "truth";
+/** `auto`: as the system says. */
+export type Theme = "auto" | "light" | "dark";
 
 export interface Values {
   readonly a: Take;
@@ -25,6 +27,7 @@ export interface Values {
   readonly channels: readonly string[];
   readonly loop: boolean;
   readonly speed: number;
+  readonly theme: Theme;
 }
 
 export const INTENSITY = { min: 0, max: 2 };
@@ -50,6 +53,7 @@ export const DEFAULTS: Values = {
   channels: [],
   loop: false,
   speed: 1,
+  theme: "auto",
 };
 
 const LONGEST_TEXT = 200;
@@ -73,6 +77,7 @@ export function toHash(values: Values): string {
   put("channels", values.channels.join("."), DEFAULTS.channels.join("."));
   put("loop", values.loop ? 1 : 0, 0);
   put("speed", values.speed, DEFAULTS.speed);
+  put("theme", values.theme, DEFAULTS.theme);
   return parts.toString();
 }
 
@@ -100,6 +105,7 @@ export function fromHash(hash: string): Values {
     channels: known ? [...new Set(known)] : DEFAULTS.channels,
     loop: parts.get("loop") === "1",
     speed: number(parts.get("speed"), SPEED) ?? DEFAULTS.speed,
+    theme: oneOf(parts.get("theme"), ["auto", "light", "dark"], DEFAULTS.theme),
   };
 }
 
