@@ -10,6 +10,11 @@ export interface Motion {
   readonly weights: Float32Array;
 }
 
+/** A file that cannot be shown; the message says which, where in it, what was found and what to do. */
+export class MotionError extends Error {
+  override readonly name = "MotionError";
+}
+
 /** Seconds from the first frame to the end of the last one. */
 export function durationS(motion: Motion): number {
   return motion.numFrames / motion.fps;
