@@ -57,34 +57,36 @@ export function sheetOf(text: string, place: string): Sheet {
 /** Rows without the empty ones; cells may stand in quotes, with commas and line ends in them. */
 function rowsOf(text: string): { cells: string[]; line: number }[] {
   const rows: { cells: string[]; line: number }[] = [];
-  let line = 0;
-  let begun = "";
-  for (const piece of text.split(/\r\n|\n|\r/)) {
-    line++;
-    begun += piece;
-    if ((begun.split('"').length - 1) % 2) {
-      begun += "\n"; // within quotes
-      continue;
-    }
-    if (begun) rows.push({ cells: cellsOf(begun), line });
-    begun = "";
-  }
-  if (begun) rows.push({ cells: cellsOf(begun), line });
+  let begun: string[] = [];
+  let isQuoted = false;
+  const pieces = text.split(/\r\n|\n|\r/);
+  pieces.forEach((piece, index) => {
+    begun.push(piece);
+    if (piece.split('"').length % 2 === 0) isQuoted = !isQuoted;
+    if (isQuoted && index < pieces.length - 1) return; // the row goes on
+    const row = begun.join("\n");
+    begun = [];
+    if (row) rows.push({ cells: cellsOf(row), line: index + 1 });
+  });
   return rows;
 }
 
 function cellsOf(row: string): string[] {
   if (!row.includes('"')) return row.split(",");
-  const cells = [""];
+  const cells: string[] = [];
+  let cell = "";
   let isQuoted = false;
   for (let index = 0; index < row.length; index++) {
     const letter = row[index]!;
-    if (letter === '"' && isQuoted && row[index + 1] === '"') cells[cells.length - 1] += row[++index];
+    if (letter === '"' && isQuoted && row[index + 1] === '"') cell += row[++index];
     else if (letter === '"') isQuoted = !isQuoted;
-    else if (letter === "," && !isQuoted) cells.push("");
-    else cells[cells.length - 1] += letter;
+    else if (letter !== "," || isQuoted) cell += letter;
+    else {
+      cells.push(cell);
+      cell = "";
+    }
   }
-  return cells;
+  return [...cells, cell];
 }
 
 /** One column. @throws MotionError for cells that are no numbers. */
