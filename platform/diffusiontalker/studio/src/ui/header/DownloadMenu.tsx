@@ -1,0 +1,106 @@
+import { useSignal } from "@preact/signals";
+
+import type { Format } from "../../endpoint";
+import { useBench } from "../bench";
+import { Segments } from "../fields";
+import { Menu } from "../Menu";
+import { Problem } from "../Problem";
+import { save } from "../saving";
+import type { Letter } from "../state/workbench";
+import { messageOf } from "../words";
+
+/** The result in every format that the endpoint writes, and the sound. */
+export function DownloadMenu() {
+  const bench = useBench();
+  const letter = useSignal<Letter>("a");
+  const under = useSignal<string | null>(null);
+  const problem = useSignal<string | null>(null);
+  const sound = bench.sound.value;
+  const hasB = bench.settings.compare.value === "takes" && bench.b.motion.value !== null;
+  const chosen = hasB ? letter.value : "a";
+  const parameters = bench.takeOf(chosen).parameters.value;
+  const formats = bench.catalogue.abouts.value.get("")?.formats ?? [];
+
+  const download = async ({ name, suffix }: Format) => {
+    if (!sound || !parameters) return;
+    under.value = name;
+    problem.value = null;
+    try {
+      const file = await bench.endpoint.download(sound.upload, parameters, name);
+      const stem = sound.name.replace(/\.\w+$/, "");
+      save(file, `${stem}${hasB ? `-${chosen}` : ""}${suffix}`);
+      bench.status.value = `Downloaded as ${name}`;
+    } catch (error) {
+      if (!bench.catalogue.asksForKey(error)) problem.value = messageOf(error);
+    } finally {
+      under.value = null;
+    }
+  };
+
+  return (
+    <Menu label="Download" icon="download">
+      {(close) => (
+        <>
+          {!parameters && <p class="text soft">Animate a recording first: then it can be downloaded here.</p>}
+          {hasB && (
+            <Segments
+              label="Which result"
+              value={chosen}
+              onChange={(value) => (letter.value = value as Letter)}
+              options={[
+                { value: "a", label: "A" },
+                { value: "b", label: "B" },
+              ]}
+            />
+          )}
+          {problem.value && <Problem text={problem.value} onClose={() => (problem.value = null)} />}
+          {parameters && (
+            <ul>
+              {formats.map((format) => (
+                <li key={format.name}>
+                  <button
+                    type="button"
+                    class="item"
+                    disabled={under.value !== null}
+                    onClick={() => void download(format)}
+                  >
+                    <span>{FORMAT_WORDS[format.name] ?? format.name}</span>
+                    <span class="soft small">{under.value === format.name ? "…" : format.suffix}</span>
+                  </button>
+                </li>
+              ))}
+            </ul>
+          )}
+          {sound && (
+            <button
+              type="button"
+              class="item"
+              onClick={() => {
+                save(sound.upload, sound.upload.name);
+                close();
+              }}
+            >
+              <span>The sound</span>
+              <span class="soft small">{sound.upload.name.match(/\.\w+$/)?.[0]}</span>
+            </button>
+          )}
+        </>
+      )}
+    </Menu>
+  );
+}
+
+const FORMAT_WORDS: Record<string, string> = {
+  csv: "Table",
+  json: "JSON",
+  ndjson: "JSON, a line per frame",
+  npz: "NumPy",
+  parquet: "Parquet",
+  arrow: "Arrow",
+  glb: "Animated head, GLB",
+  usda: "OpenUSD, text",
+  usdc: "OpenUSD, binary",
+  livelink: "Live Link Face",
+  beat: "BEAT",
+  a2f: "Audio2Face",
+};

@@ -1,0 +1,60 @@
+import { useSignal } from "@preact/signals";
+
+import type { TakeSettings } from "../../settings";
+import { useBench } from "../bench";
+import { Choice } from "../fields";
+import { DeleteVoiceDialog } from "./DeleteVoiceDialog";
+import { EnrollDialog } from "./EnrollDialog";
+
+/** Whose face it is: as the sound suggests, a speaker of the student, or somebody who was enrolled. */
+export function VoiceField({ settings, isLive = false }: { settings: TakeSettings; isLive?: boolean }) {
+  const { catalogue, sound } = useBench();
+  const asking = useSignal<"enroll" | "delete" | null>(null);
+  const student = settings.student.value;
+  const speakers = catalogue.abouts.value.get(student)?.speakers ?? [];
+  const voices = catalogue.voices.value.get(student) ?? [];
+  const chosen = settings.voice.value;
+  const enrolled = voices.find(({ id }) => id === chosen);
+  const isUnknown = chosen !== "" && !enrolled && !speakers.includes(chosen);
+  const close = () => (asking.value = null);
+  return (
+    <div class="field">
+      <Choice
+        label="Voice"
+        value={chosen}
+        onChange={(voice) => (settings.voice.value = voice)}
+        options={[
+          { value: "", label: isLive ? "Nobody in particular" : "As the sound suggests" },
+          ...(isUnknown ? [{ value: chosen, label: `${chosen} (not here)` }] : []),
+        ]}
+        groups={[
+          {
+            label: "Enrolled",
+            options: voices.map(({ id, name, isUsable }) => ({
+              value: id,
+              label: isUsable ? name : `${name} (of another student)`,
+              disabled: !isUsable,
+            })),
+          },
+          { label: "Speakers of the student", options: speakers.map((name) => ({ value: name, label: name })) },
+        ]}
+      />
+      <p class="row spread small">
+        {!isLive && (
+          <button type="button" class="link" disabled={!sound.value} onClick={() => (asking.value = "enroll")}>
+            Enrol from this recording
+          </button>
+        )}
+        {enrolled && (
+          <button type="button" class="link" onClick={() => (asking.value = "delete")}>
+            Delete {enrolled.name}
+          </button>
+        )}
+      </p>
+      {asking.value === "enroll" && <EnrollDialog settings={settings} onClose={close} />}
+      {asking.value === "delete" && enrolled && (
+        <DeleteVoiceDialog voice={enrolled} settings={settings} onClose={close} />
+      )}
+    </div>
+  );
+}

@@ -1,0 +1,22 @@
+import { useMemo } from "preact/hooks";
+
+import { useBench } from "../bench";
+import { Legend } from "./Legend";
+import { Plots } from "./Plots";
+import { Regions } from "./Regions";
+import { TimelineContext, TimelineView } from "./view";
+
+/** Sound and motion over time. */
+export function Timeline() {
+  const bench = useBench();
+  const view = useMemo(() => new TimelineView(bench), [bench]);
+  return (
+    <TimelineContext.Provider value={view}>
+      <section class="timeline" aria-label="Timeline">
+        <Regions />
+        <Plots />
+        <Legend />
+      </section>
+    </TimelineContext.Provider>
+  );
+}

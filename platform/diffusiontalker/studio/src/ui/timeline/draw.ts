@@ -1,0 +1,181 @@
+/** The pictures of the timeline: waveform, curves and their difference below one another, on one axis of time. */
+
+/** Where the rows lie, in CSS pixels. */
+export interface Rows {
+  readonly width: number;
+  readonly waveform: readonly [top: number, bottom: number];
+  readonly curves: readonly [top: number, bottom: number];
+  readonly difference: readonly [top: number, bottom: number] | null;
+  readonly axis: readonly [top: number, bottom: number];
+}
+
+export interface Curve {
+  /** A CSS colour. */
+  readonly color: string;
+  readonly fps: number;
+  /** One value per frame, in [0, 1]. */
+  readonly values: Float32Array;
+  readonly isDashed: boolean;
+}
+
+/** Colours of the theme, as CSS. */
+export interface Inks {
+  readonly ink: string;
+  readonly soft: string;
+  readonly line: string;
+  readonly accent: string;
+  readonly problem: string;
+}
+
+const AXIS_HEIGHT = 18;
+const DIFFERENCE_HEIGHT = 32;
+const GAP = 8;
+
+export function rowsOf(width: number, height: number, isCompared: boolean): Rows {
+  const axisTop = height - AXIS_HEIGHT;
+  const differenceTop = isCompared ? axisTop - DIFFERENCE_HEIGHT : axisTop;
+  const waveformBottom = Math.round(Math.min(52, 0.28 * differenceTop));
+  return {
+    width,
+    waveform: [0, waveformBottom],
+    curves: [waveformBottom + GAP, differenceTop - (isCompared ? GAP : 0)],
+    difference: isCompared ? [differenceTop, axisTop] : null,
+    axis: [axisTop, height],
+  };
+}
+
+/** The top of the curves' scale: the least of these that holds every value. */
+export function scaleOf(curves: readonly Curve[]): number {
+  let most = 0;
+  for (const { values } of curves) for (const value of values) if (value > most) most = value;
+  return [0.1, 0.25, 0.5].find((top) => most <= top) ?? 1;
+}
+
+/** Seconds between two marks of the axis, so that they stand at least 64 pixels apart. */
+export function tickOf(durationS: number, width: number): number {
+  const least = (64 * durationS) / Math.max(width, 1);
+  return [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60].find((step) => step >= least) ?? 120;
+}
+
+export function drawAxis(context: CanvasRenderingContext2D, rows: Rows, durationS: number, inks: Inks): void {
+  const [top, bottom] = rows.axis;
+  const step = tickOf(durationS, rows.width);
+  context.strokeStyle = inks.line;
+  context.lineWidth = 1;
+  context.fillStyle = inks.soft;
+  context.textBaseline = "middle";
+  for (let index = 0; index * step <= durationS + 1e-9; index++) {
+    const x = Math.round(((index * step) / durationS) * rows.width);
+    context.beginPath();
+    context.moveTo(x + 0.5, 0);
+    context.lineTo(x + 0.5, top);
+    context.stroke();
+    context.textAlign = index === 0 ? "left" : x > rows.width - 20 ? "right" : "center";
+    context.fillText(axisLabel(index * step, step), x, (top + bottom) / 2 + 2);
+  }
+}
+
+function axisLabel(timeS: number, step: number): string {
+  if (step < 1) return `${timeS.toFixed(1)} s`;
+  if (timeS < 60) return `${Math.round(timeS)} s`;
+  return `${Math.floor(timeS / 60)}:${String(Math.round(timeS % 60)).padStart(2, "0")}`;
+}
+
+/** The sound, as high as its loudest sample allows; it fills a share of the time. */
+export function drawWaveform(
+  context: CanvasRenderingContext2D,
+  rows: Rows,
+  { low, high, share }: { low: Float32Array; high: Float32Array; share: number },
+  color: string,
+): void {
+  const [top, bottom] = rows.waveform;
+  const middle = (top + bottom) / 2;
+  const reach = (bottom - top) / 2 - 1;
+  const step = (share * rows.width) / low.length;
+  let most = 0.05;
+  for (let index = 0; index < low.length; index++) most = Math.max(most, high[index]!, -low[index]!);
+  context.fillStyle = color;
+  context.beginPath();
+  for (let index = 0; index < low.length; index++) {
+    const above = (reach * high[index]!) / most;
+    const below = (reach * low[index]!) / most;
+    context.rect(index * step, middle - above - 0.5, Math.max(step, 0.75), above - below + 1);
+  }
+  context.fill();
+}
+
+export function drawCurves(
+  context: CanvasRenderingContext2D,
+  rows: Rows,
+  curves: readonly Curve[],
+  { durationS, inks }: { durationS: number; inks: Inks },
+): void {
+  const [top, bottom] = rows.curves;
+  const most = scaleOf(curves);
+  context.strokeStyle = inks.line;
+  context.lineWidth = 1;
+  for (const y of [top, bottom]) {
+    context.beginPath();
+    context.moveTo(0, Math.round(y) + 0.5);
+    context.lineTo(rows.width, Math.round(y) + 0.5);
+    context.stroke();
+  }
+  context.lineJoin = "round";
+  for (const curve of curves) {
+    context.strokeStyle = curve.color;
+    context.lineWidth = curve.isDashed ? 1.5 : 1.75;
+    context.setLineDash(curve.isDashed ? [5, 3] : []);
+    context.beginPath();
+    for (let frame = 0; frame < curve.values.length; frame++) {
+      const x = (frame / curve.fps / durationS) * rows.width;
+      const y = bottom - (curve.values[frame]! / most) * (bottom - top);
+      if (frame === 0) context.moveTo(x, y);
+      else context.lineTo(x, y);
+    }
+    context.stroke();
+  }
+  context.setLineDash([]);
+  context.fillStyle = inks.soft;
+  context.textAlign = "right";
+  context.textBaseline = "top";
+  context.fillText(String(most), rows.width - 2, top + 4);
+}
+
+/** How far two motions are apart, frame by frame: the higher, the farther. */
+export function drawDifference(
+  context: CanvasRenderingContext2D,
+  rows: Rows,
+  { values, fps }: { values: Float32Array; fps: number },
+  { durationS, inks }: { durationS: number; inks: Inks },
+): void {
+  if (!rows.difference) return;
+  const [top, bottom] = rows.difference;
+  const most = Math.max(0.1, ...values);
+  context.fillStyle = inks.problem;
+  context.globalAlpha = 0.35;
+  context.beginPath();
+  context.moveTo(0, bottom);
+  values.forEach((value, frame) =>
+    context.lineTo((frame / fps / durationS) * rows.width, bottom - (value / most) * (bottom - top)),
+  );
+  context.lineTo(((values.length - 1) / fps / durationS) * rows.width, bottom);
+  context.fill();
+  context.globalAlpha = 1;
+  context.fillStyle = inks.soft;
+  context.textAlign = "left";
+  context.textBaseline = "top";
+  context.fillText("difference", 2, top);
+}
+
+/** The one line that moves; the only thing that is drawn while sound plays. */
+export function drawPlayhead(
+  context: CanvasRenderingContext2D,
+  rows: Rows,
+  x: number,
+  { color, isHover }: { color: string; isHover: boolean },
+): void {
+  context.fillStyle = color;
+  context.globalAlpha = isHover ? 0.45 : 1;
+  context.fillRect(Math.round(x) - (isHover ? 0 : 0.75), 0, isHover ? 1 : 1.5, rows.axis[0]);
+  context.globalAlpha = 1;
+}
