@@ -86,6 +86,11 @@ class LoudnessService:
         self.styles: list[StyleRequest] = []
         self._refusal, self._failure, self._fail_at = refusal, failure, fail_at
 
+    def student(self, name: str | None = None) -> "LoudnessService":
+        if name not in (None, "loud"):
+            raise ServingError("unknown_student", f"there is no student '{name}'; there are loud")
+        return self
+
     async def animate(self, waveform: np.ndarray, style: StyleRequest, sampling: SamplingRequest) -> MotionClip:
         raise AssertionError("this interface only streams")
 

@@ -45,7 +45,7 @@ async def core_of(folder: Path, **changes: Any) -> AsyncIterator[Core]:
 @contextlib.contextmanager
 def slow_batches(core: Core) -> Iterator[threading.Event]:
     """Within the block, batches of recordings wait for the event in their thread."""
-    gate, batcher = threading.Event(), core.engine.batcher
+    gate, batcher = threading.Event(), core.student().engine.batcher
     compute = batcher._compute
 
     def gated(jobs: Any) -> Any:

@@ -21,7 +21,7 @@ END = '{"type": "end"}'
 
 
 def server_is_free(server: Server) -> bool:
-    return not server.core._streams_of and server.core.engine.streams.num_open == 0
+    return not server.core._streams_of and server.core.student().engine.streams.num_open == 0
 
 
 @contextlib.asynccontextmanager

@@ -4,28 +4,34 @@ import contextlib
 import dataclasses
 import os
 import signal
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any
 
-from tyro.conf import Positional
+from tyro.conf import Positional, UseAppendAction
 
 from diffusiontalker.cli.animation import DEFAULT_VOICES
+from diffusiontalker.cli.bundles import named_bundles
 from diffusiontalker.cli.verb import OptionalInteger, OptionalPath, UsageError, Verb, say, working
+
+if TYPE_CHECKING:
+    from diffusiontalker.inference import Bundle
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Serve(Verb):
-    """Serves a student on this machine: HTTP, WebSocket and gRPC, on Ray Serve. Ctrl-C ends it.
+    """Serves students on this machine: the Studio, HTTP, WebSocket and gRPC, on Ray Serve. Ctrl-C ends it.
 
     For more settings, several replicas or a cluster: serve run serve_configs/local.yaml
 
     Examples:
         diffusiontalker serve --bundle runs/demo_student/bundle
         curl -F audio=@speech.wav "http://127.0.0.1:8000/v1/animations?format=csv" -o speech.csv
+        diffusiontalker serve --bundle student=runs/demo_student/bundle --bundle teacher=runs/demo/bundle
         diffusiontalker serve --bundle runs/demo_student/bundle --keys keys.txt --host 0.0.0.0
     """
 
-    bundle: str
-    """The student: a folder or URL."""
+    bundle: Annotated[tuple[str, ...], UseAppendAction]
+    """The student, a folder or URL, or NAME=FOLDER; several are served beside one another, the first by default."""
     voices: str = DEFAULT_VOICES
     """Enrolled voices: a folder or URL; made when the first one is enrolled."""
     host: str = "127.0.0.1"
@@ -41,7 +47,7 @@ class Serve(Verb):
     device: str = "cpu"
     """Where to compute: cpu, cuda, cuda:1 ..."""
     max_streams: int = 64
-    """Live streams that may be open."""
+    """Live streams that may be open, of each student."""
     ha_proxy: bool = False
     """Put HAProxy in front, which carries more live streams; it listens on all interfaces."""
 
@@ -60,11 +66,15 @@ class Serve(Verb):
         from diffusiontalker.serving.local import Address, serving, wait_until_interrupted
         from diffusiontalker.storage import absolute_uri
 
-        bundle = load_bundle(self.bundle)
+        folders = named_bundles(self.bundle)
+        bundles = {name: load_bundle(folder) for name, folder in folders.items()}
         if self.keys is not None:
             make_authenticator(self.keys)
+        (name, bundle), *others = ((name, absolute_uri(folder)) for name, folder in folders.items())
         arguments = ServingArguments.model_validate({
-            "bundle": absolute_uri(self.bundle),
+            "bundle": bundle,
+            "name": name,
+            "others": dict(others),
             "voices": absolute_uri(self.voices),
             "device": self.device,
             "keys_file": "" if self.keys is None else str(self.keys.resolve()),
@@ -77,15 +87,17 @@ class Serve(Verb):
         with contextlib.ExitStack() as stack:
             with working("starting Ray Serve"):
                 stack.enter_context(serving(arguments, address))
-            say(self._greeting(name=bundle.card.get("name") or self.bundle, megabytes=bundle.file_bytes / 1e6))
+            say(self._greeting(bundles))
             with contextlib.suppress(KeyboardInterrupt):
                 wait_until_interrupted()
             say("finishing what is under way")
 
-    def _greeting(self, *, name: str, megabytes: float) -> str:
+    def _greeting(self, bundles: "Mapping[str, Bundle]") -> str:
         url = f"http://{self.host}:{self.port}"
+        served = [f"{name} ({bundle.file_bytes / 1e6:.1f} MB)" for name, bundle in bundles.items()]
         lines = [
-            f"serving {name} ({megabytes:.1f} MB) at {url}",
+            f"serving {', '.join(served)} at {url}",
+            f"  look      {url}/studio/",
             f"  try it    curl -F audio=@speech.wav '{url}/v1/animations?format=csv' -o speech.csv",
             f"  explore   {url}/docs",
             f"  live      {url.replace('http', 'ws', 1)}/v1/stream",

@@ -6,7 +6,8 @@ from typing import Annotated
 
 from tyro.conf import UseAppendAction
 
-from diffusiontalker.cli.verb import OptionalText, UsageError, Verb, flags, say, working
+from diffusiontalker.cli.bundles import named_bundles
+from diffusiontalker.cli.verb import OptionalText, Verb, flags, say, working
 from diffusiontalker.config import from_plain, require_new
 
 _COLUMNS = {"mae": ".4f", "jaw_open_r": ".3f", "lve_mm": ".2f", "rtf": ".3f"}
@@ -37,6 +38,8 @@ class Evaluate(Verb):
     """Clips used per split; 0 means all."""
     headline_speaker: str = ""
     """Speaker whose clips give the headline numbers; by default all of the first split."""
+    report_clips: int = 3
+    """Clips that the page plays, sound and faces inside it; 0 where the corpus must not be passed on."""
     rig: OptionalText = None
     """Head whose vertices are measured: path or URL of an .npz, a folder of OBJ files or a GLB; by default built in."""
     device: str = "cpu"
@@ -45,7 +48,7 @@ class Evaluate(Verb):
     def run(self) -> None:
         """Loads everything, evaluates, prints a small table and where the report lies."""
         require_new(self.out, remedy="choose another --out")
-        folders = _named_folders(self.bundle)
+        folders = named_bundles(self.bundle)
         from diffusiontalker.data import Corpus
         from diffusiontalker.evaluation import EvaluationConfig, evaluate, results_table, standard_systems
         from diffusiontalker.face import load_rig
@@ -60,18 +63,3 @@ class Evaluate(Verb):
             report = evaluate(corpus, systems, rig=rig, out=self.out, splits=self.splits, config=config)
         say(results_table(report.rows(), columns=_COLUMNS))
         say(f"wrote {self.out / 'report.html'} and {self.out / 'report.json'}")
-
-
-def _named_folders(specifications: tuple[str, ...]) -> dict[str, str]:
-    """`NAME=FOLDER` or `FOLDER`, whose last part is then the name."""
-    folders: dict[str, str] = {}
-    for specification in specifications:
-        name, separator, folder = specification.partition("=")
-        path = folder if separator else specification
-        name = name if separator else Path(path).resolve().name
-        if name in folders:
-            raise UsageError(f"--bundle {specification}: '{name}' is given twice; write --bundle OTHERNAME={path}")
-        folders[name] = path
-    if not folders:
-        raise UsageError("--bundle is missing: give at least one folder of a trained talker")
-    return folders

@@ -15,6 +15,6 @@ GRPC_SERVICERS = (
 
 
 def build_app(args: ServingArguments) -> Application:
-    """One endpoint: a talker, and a personalizer that it asks."""
+    """One endpoint: a talker, and a personalizer that it asks; both hold all students."""
     plain = args.model_dump(mode="json")
     return TALKER.bind(plain, PERSONALIZER.bind(plain))

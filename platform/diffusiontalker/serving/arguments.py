@@ -13,6 +13,8 @@ from diffusiontalker.audio.waveform import AudioLimits
 from diffusiontalker.serving.engine import EngineConfig
 from diffusiontalker.serving.style_cache import StyleCacheConfig
 
+_MOST_NAME = 200
+
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -68,9 +70,14 @@ class Limits(_Strict):
 
 
 class ServingArguments(_Strict):
-    """One endpoint: a bundle, its voices, its limits."""
+    """One endpoint: a student or several, their voices, their limits."""
 
     bundle: str = Field(description="Folder or URL of the student.")
+    name: str = Field(default="student", description="What requests call it, where they ask for one of several.")
+    others: dict[str, str] = Field(
+        default_factory=dict,
+        description="Further students: name -> folder or URL. Each has an engine, with all that `engine` allows.",
+    )
     voices: str = Field(default="voices", description="Folder or URL of enrolled voices.")
     device: str = Field(default="cpu", description="cpu, cuda, cuda:1 ...")
     personalizer_device: str = Field(default="cpu", description="The same for the personalizer.")
@@ -88,9 +95,31 @@ class ServingArguments(_Strict):
 
     @model_validator(mode="after")
     def _check(self) -> "ServingArguments":
-        if not self.bundle:
-            raise ValueError("bundle is empty; give the folder that a training or distillation wrote")
+        for name, bundle in {self.name: self.bundle, **self.others}.items():
+            if not bundle:
+                raise ValueError(
+                    f"the bundle of '{name}' is empty; give the folder that a training or distillation wrote"
+                )
+            if not 1 <= len(name) <= _MOST_NAME or not name.isprintable():
+                raise ValueError(f"{name!r} is no name of a student; give 1 to {_MOST_NAME} printable characters")
+        if self.name in self.others:
+            raise ValueError(f"'{self.name}' is the name of two students; give `bundle` another with `name`")
         return self
+
+    @property
+    def students(self) -> dict[str, str]:
+        """Name -> folder or URL of every student; the first is meant where a request names none."""
+        return {self.name: self.bundle, **self.others}
+
+    def cache_of_each(self, *, is_shared: bool = True) -> StyleCacheConfig:
+        """What the style cache of one student may use, so that all of them stay within `cache`.
+
+        Args:
+            is_shared: False where somebody further on shares entries.
+        """
+        share = self.cache.memory_bytes // len(self.students)
+        url = self.cache.shared_url if is_shared else ""
+        return dataclasses.replace(self.cache, memory_bytes=share, shared_url=url)
 
     def keys_path(self) -> Path | None:
         """Of the file with the keys."""

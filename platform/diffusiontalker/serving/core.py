@@ -1,4 +1,4 @@
-"""The core of the endpoint: what edges ask for, put together from engine, personalizer, voices, decoder and keys.
+"""The core of the endpoint: what edges ask for, put together from students, voices, decoder and keys.
 
 Knows neither a protocol nor Ray: a replica of Ray Serve and a plain server run the same core.
 """
@@ -14,15 +14,12 @@ import numpy as np
 from diffusiontalker import __version__
 from diffusiontalker.audio import SAMPLE_RATE_HZ
 from diffusiontalker.face import MotionClip
-from diffusiontalker.inference import Bundle, Voice, VoiceError, check_references, voice_of_references
 from diffusiontalker.serving.arguments import Limits, ServingArguments
 from diffusiontalker.serving.auth import Authenticator
 from diffusiontalker.serving.decoding import DecodingPool
-from diffusiontalker.serving.engine import Engine
 from diffusiontalker.serving.errors import ANONYMOUS, Caller, ServingError
 from diffusiontalker.serving.live import LiveStream
 from diffusiontalker.serving.metrics import Metrics, timed
-from diffusiontalker.serving.personalizer import Personalizer
 from diffusiontalker.serving.service import (
     MotionPiece,
     SamplingRequest,
@@ -31,7 +28,7 @@ from diffusiontalker.serving.service import (
     StyleRequest,
     Upload,
 )
-from diffusiontalker.serving.style_entry import StylePair
+from diffusiontalker.serving.student import Student
 from diffusiontalker.serving.voice_registry import VoiceRegistry
 
 logger = logging.getLogger(__name__)
@@ -42,8 +39,7 @@ class Core:
 
     Args:
         arguments: what the operator set.
-        engine: animates.
-        personalizer: makes embeddings.
+        students: who animates; the first one where a request names none.
         voices: enrolled ones.
         decoder: turns uploads into waveforms.
         keys: who may ask.
@@ -54,38 +50,26 @@ class Core:
         self,
         arguments: ServingArguments,
         *,
-        engine: Engine,
-        personalizer: Personalizer,
+        students: Sequence[Student],
         voices: VoiceRegistry,
         decoder: DecodingPool,
         keys: Authenticator,
         metrics: Metrics,
     ) -> None:
         self.arguments, self.limits = arguments, arguments.limits
-        self.engine, self.personalizer, self.voices = engine, personalizer, voices
-        self.decoder, self.keys, self.metrics = decoder, keys, metrics
+        self.students = {student.name: student for student in students}
+        self.voices, self.decoder, self.keys, self.metrics = voices, decoder, keys, metrics
         self.is_closing = False
+        self._first = students[0]
         self._streams_of: Counter[str] = Counter()
 
-    @property
-    def bundle(self) -> Bundle:
-        """The student."""
-        return self.engine.bundle
-
-    @property
-    def fps(self) -> float:
-        """Its frame rate."""
-        return self.bundle.motion_fps
-
-    @property
-    def channel_names(self) -> tuple[str, ...]:
-        """Its channels."""
-        return self.bundle.talker.channel_names
-
-    @property
-    def emotions(self) -> tuple[str, ...]:
-        """Emotions it knows."""
-        return self.bundle.talker.emotions
+    def student(self, name: str | None = None) -> Student:
+        """See `Service`."""
+        if name is None:
+            return self._first
+        if name not in self.students:
+            raise ServingError("unknown_student", f"there is no student '{name}'; there are {', '.join(self.students)}")
+        return self.students[name]
 
     def authenticate(self, header: str | None) -> Caller:
         """Who asks; see `Authenticator`.
@@ -108,18 +92,7 @@ class Core:
 
     async def animate(self, waveform: np.ndarray, style: StyleRequest, sampling: SamplingRequest) -> MotionClip:
         """See `Service`."""
-        voice = await self._voice(style)
-        self.metrics.set("waiting_jobs", self.engine.batcher.waiting)
-        with timed(self.metrics, "stage_seconds", stage="animate"):
-            clip = await self.engine.animate(
-                waveform,
-                voice=voice,
-                emotion=style.emotion,
-                emotion_intensity=style.emotion_intensity,
-                sampling=sampling,
-            )
-        self.metrics.count("audio_seconds_total", len(waveform) / SAMPLE_RATE_HZ, how="file")
-        return clip
+        return await self.student(style.student).animate(waveform, style, sampling)
 
     async def open_stream(
         self,
@@ -128,6 +101,7 @@ class Core:
         caller: Caller = ANONYMOUS,
     ) -> SpeechStream:
         """See `Service`; `caller` counts against the streams that one caller may have open."""
+        student = self.student(style.student)
         num_open = self._streams_of[caller.name]
         if num_open >= self.limits.max_streams_per_key:
             raise ServingError(
@@ -136,101 +110,36 @@ class Core:
             )  # fmt: skip
         self._count_stream(caller, +1)
         try:
-            live = await self.engine.open_stream(
-                voice=await self._voice(style),
-                emotion=style.emotion,
-                emotion_intensity=style.emotion_intensity,
-                sampling=sampling,
-                max_seconds=self.limits.max_seconds,
-            )
+            live = await student.open_stream(style, sampling, max_seconds=self.limits.max_seconds)
         except BaseException:
             self._count_stream(caller, -1)
             raise
         return _CountedStream(self, live, caller)
 
-    async def enroll(self, waveforms: Sequence[np.ndarray], *, name: str) -> Voice:
-        """Stores a new voice from recordings of one speaker.
-
-        Raises:
-            ServingError: `invalid_parameter` for too little sound or an unusable name, `voice_exists`.
-        """
-        try:
-            await asyncio.to_thread(check_references, waveforms, name=name)
-            embeddings = await asyncio.gather(*map(self._embedded, waveforms))
-            voice = voice_of_references(
-                waveforms,
-                embeddings,
-                name=name,
-                bundle_digest=self.bundle.digest,
-            )
-        except VoiceError as error:
-            raise ServingError("invalid_parameter", str(error)) from None
-        return await self.voices.create(voice)
-
-    def about(self) -> dict[str, Any]:
-        """What is loaded, and its measured numbers."""
-        bundle = self.bundle
-        streams = self.engine.streams
+    def about(self, student: str | None = None) -> dict[str, Any]:
+        """What is loaded, with the measured numbers of one student."""
         return {
-            "name": bundle.card.get("name", ""),
-            "digest": bundle.digest,
+            **self.student(student).about(),
+            "students": list(self.students),
             "diffusiontalker": __version__,
-            "parameters": bundle.parameters,
-            "file_bytes": bundle.file_bytes,
-            "fps": self.fps,
-            "channel_names": list(self.channel_names),
-            "speakers": list(bundle.talker.speakers),
-            "emotions": list(self.emotions),
-            "num_steps": bundle.sampling.num_steps,
-            "temperature": bundle.sampling.temperature,
-            "streams": (
-                {"look_ahead_ms": round(1e3 * streams.look_ahead_s(), 1), "max_open": self.arguments.engine.max_streams}
-                if streams is not None
-                else {"cannot": self.engine.cannot_stream}
-            ),
             "limits": self.limits.model_dump(),
-            "measured": bundle.card.get("measured", []),
-            "data_licences": bundle.card.get("data_licences", []),
         }
 
     def reconfigure(
         self, *, limits: Limits | None = None, max_batch_frames: int | None = None, max_waiting: int | None = None
     ) -> None:
         """Other limits and batch sizes from now on, without a restart; what is None stays."""
-        batcher = self.engine.batcher
         self.limits = limits or self.limits
-        batcher.max_size = max_batch_frames or batcher.max_size
-        batcher.max_waiting = max_waiting or batcher.max_waiting
+        for student in self.students.values():
+            batcher = student.engine.batcher
+            batcher.max_size = max_batch_frames or batcher.max_size
+            batcher.max_waiting = max_waiting or batcher.max_waiting
 
     async def close(self) -> None:
         """Takes nothing new and ends everything."""
         self.is_closing = True
-        await asyncio.gather(self.engine.close(), self.decoder.close(), self.personalizer.close())
+        await asyncio.gather(self.decoder.close(), *(student.close() for student in self.students.values()))
         self.voices.close()
-
-    async def _voice(self, style: StyleRequest) -> StylePair | str | None:
-        """What the engine needs to know of a voice."""
-        if style.voice is not None and style.reference is not None:
-            raise ServingError("invalid_parameter", "a voice and a reference are given; give one of them")
-        if style.reference is not None:
-            return await self._embedded(style.reference)
-        if style.voice is None or style.voice in self.bundle.talker.speakers:
-            return style.voice
-        try:
-            voice = await self.voices.get(style.voice)
-            voice.check_bundle(self.bundle.digest)
-        except VoiceError as error:
-            raise ServingError("unknown_voice", str(error)) from None
-        except ServingError as error:
-            if error.code == "unavailable":
-                raise
-            speakers = ", ".join(self.bundle.talker.speakers)
-            raise ServingError("unknown_voice", f"{error.message}; this bundle's own: {speakers}") from None
-        return StylePair(voice.identity, voice.emotion)
-
-    async def _embedded(self, waveform: np.ndarray) -> StylePair:
-        with timed(self.metrics, "stage_seconds", stage="personalize"):
-            return await self.personalizer.embed(waveform)
 
     def _count_stream(self, caller: Caller, change: int) -> None:
         self._streams_of[caller.name] += change

@@ -4,6 +4,7 @@ The talker's replica holds protocols, engine and batcher, so no chunk of a strea
 has replicas of its own and is asked once per request or stream. Why: docs/serving.md.
 """
 
+import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Mapping
 from typing import Any
@@ -28,38 +29,36 @@ from diffusiontalker.serving.style_entry import StylePair
 
 
 class PersonalizerReplica:
-    """Recordings in, embeddings out."""
+    """Recordings in, embeddings out, as each student hears them."""
 
     def __init__(self, arguments: dict[str, Any]) -> None:
-        settings = ServingArguments(**arguments)
-        bundle = load_bundle(settings.bundle, device=settings.personalizer_device)
-        self._personalizer = Personalizer(
-            BatchedEmbedder(bundle),
-            StyleCache(settings.cache, bundle_digest=bundle.digest),
-            metrics=RayMetrics(deployment="Personalizer"),
-        )
+        settings, metrics = ServingArguments(**arguments), RayMetrics(deployment="Personalizer")
+        self._personalizers: dict[str, Personalizer] = {}
+        for name, uri in settings.students.items():
+            bundle = load_bundle(uri, device=settings.personalizer_device)
+            cache = StyleCache(settings.cache_of_each(), bundle_digest=bundle.digest)
+            self._personalizers[name] = Personalizer(BatchedEmbedder(bundle), cache, metrics=metrics)
 
-    async def embed(self, waveform: np.ndarray) -> StylePair:
+    async def embed(self, waveform: np.ndarray, student: str) -> StylePair:
         """See `Personalizer`."""
-        return await self._personalizer.embed(waveform)
+        return await self._personalizers[student].embed(waveform)
 
     async def __del__(self) -> None:
         """Called by Ray Serve when the replica has drained."""
-        personalizer = getattr(self, "_personalizer", None)
-        if personalizer is not None:
-            await personalizer.close()
+        personalizers = getattr(self, "_personalizers", {})
+        await asyncio.gather(*(one.close() for one in personalizers.values()))
 
 
 class RemoteEmbedder:
-    """Asks the personalizer's deployment."""
+    """Asks the personalizers' deployment for the embeddings of one student."""
 
-    def __init__(self, handle: DeploymentHandle) -> None:
-        self._handle = handle
+    def __init__(self, handle: DeploymentHandle, student: str) -> None:
+        self._handle, self._student = handle, student
 
     async def embed(self, waveform: np.ndarray) -> StylePair:
         """See `Embedder`."""
         try:
-            return await self._handle.embed.remote(waveform)
+            return await self._handle.embed.remote(waveform, self._student)
         except Exception as error:
             cause = getattr(error, "cause", error)  # Ray wraps what a replica raised
             if isinstance(cause, ServingError):
@@ -71,19 +70,20 @@ class RemoteEmbedder:
 
 
 class TalkerReplica:
-    """HTTP, WebSocket and gRPC of one student."""
+    """HTTP, WebSocket and gRPC of the students."""
 
     def __init__(self, arguments: dict[str, Any], personalizer: DeploymentHandle) -> None:
         self.core = make_core(
             ServingArguments(**arguments),
             metrics=RayMetrics(deployment="Talker"),
-            embedder=RemoteEmbedder(personalizer),
+            embedder_of=lambda student: RemoteEmbedder(personalizer, student),
         )
+        first, *others = self.core.students
         self._edge = A2FEdge(
             self.core,
             authenticate=self._authenticate,
             is_ready=lambda: not self.core.is_closing,
-            configs={"bundle.yaml": yaml.safe_dump(self.core.about(), sort_keys=False, allow_unicode=True)},
+            configs={"bundle.yaml": self._about(first)} | {f"{name}.yaml": self._about(name) for name in others},
         )
 
     def __serve_build_asgi_app__(self) -> FastAPI:
@@ -121,6 +121,9 @@ class TalkerReplica:
         async with contextlib.aclosing(self._edge.Watch(request, grpc_context)) as messages:
             async for message in messages:
                 yield message
+
+    def _about(self, student: str) -> str:
+        return yaml.safe_dump(self.core.about(student), sort_keys=False, allow_unicode=True)
 
     def _authenticate(self, metadata: Mapping[str, str]) -> Caller:
         return self.core.authenticate(metadata.get("authorization"))

@@ -149,6 +149,7 @@ class Engine:
         style, _ = self._styled(voice, emotion, emotion_intensity)
         num_steps, temperature = self._checked(sampling)
         frames = timebase.motion_frames(len(waveform), motion_fps=self.bundle.motion_fps)
+        self._metrics.set("waiting_jobs", self.batcher.waiting)
         return await self.batcher.submit(
             Job(
                 waveform=waveform,

@@ -7,8 +7,9 @@ import dataclasses
 from typing import Any, Literal
 
 Code = Literal[
-    "bad_audio", "bad_request", "unauthenticated", "forbidden", "unknown_voice", "unknown_path", "voice_exists",
-    "too_large", "unsupported_format", "invalid_parameter", "busy", "too_slow", "unavailable", "internal",
+    "bad_audio", "bad_request", "unauthenticated", "forbidden", "unknown_student", "unknown_voice", "unknown_path",
+    "voice_exists", "too_large", "unsupported_format", "invalid_parameter", "busy", "too_slow", "unavailable",
+    "internal",
 ]  # fmt: skip
 """The cause, for programs; stable."""
 
@@ -17,6 +18,7 @@ _STATUS: dict[Code, tuple[int, str]] = {
     "bad_request": (400, "INVALID_ARGUMENT"),
     "unauthenticated": (401, "UNAUTHENTICATED"),
     "forbidden": (403, "PERMISSION_DENIED"),
+    "unknown_student": (404, "NOT_FOUND"),
     "unknown_voice": (404, "NOT_FOUND"),
     "unknown_path": (404, "UNIMPLEMENTED"),
     "too_slow": (408, "DEADLINE_EXCEEDED"),

@@ -24,26 +24,28 @@ class Metric:
 
 
 PREFIX = "diffusiontalker_"
+_OF_STUDENT = ("student",)
+"""Labels of what an engine tells: each student has one."""
 METRICS: dict[str, Metric] = {
     "requests_total": Metric("counter", "Requests answered.", ("route", "code")),
     "request_seconds": Metric("histogram", "Time from a request to its answer.", ("route",)),
     "stage_seconds": Metric(
         "histogram", "Time of a stage of an animation: decode, personalize, animate, encode.", ("stage",)
     ),
-    "queue_seconds": Metric("histogram", "Time that the job of a batch waited which waited longest."),
-    "batch_seconds": Metric("histogram", "Time to compute a batch."),
-    "batch_jobs": Metric("histogram", "Recordings of one batch.", (), _COUNTS),
-    "waiting_jobs": Metric("gauge", "Recordings that wait for a batch."),
+    "queue_seconds": Metric("histogram", "Time that the job of a batch waited which waited longest.", _OF_STUDENT),
+    "batch_seconds": Metric("histogram", "Time to compute a batch.", _OF_STUDENT),
+    "batch_jobs": Metric("histogram", "Recordings of one batch.", _OF_STUDENT, _COUNTS),
+    "waiting_jobs": Metric("gauge", "Recordings that wait for a batch.", _OF_STUDENT),
     "audio_seconds_total": Metric("counter", "Seconds of sound animated.", ("how",)),
     "rtf": Metric(
-        "histogram", "Compute seconds of a batch per second of its sound.", (),
+        "histogram", "Compute seconds of a batch per second of its sound.", _OF_STUDENT,
         (0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256, 0.512, 1.0),
     ),
     "streams_open": Metric("gauge", "Live streams that are open."),
-    "stream_pass_seconds": Metric("histogram", "Time of a pass over the live streams."),
-    "stream_pass_streams": Metric("histogram", "Live streams that a pass moved.", (), _COUNTS),
+    "stream_pass_seconds": Metric("histogram", "Time of a pass over the live streams.", _OF_STUDENT),
+    "stream_pass_streams": Metric("histogram", "Live streams that a pass moved.", _OF_STUDENT, _COUNTS),
     "frame_lag_seconds": Metric(
-        "histogram", "Time from the arrival of the last sound that a live frame needs until it goes out."
+        "histogram", "Time from the arrival of the last sound that a live frame needs until it goes out.", _OF_STUDENT
     ),
     "style_cache_total": Metric(
         "counter", "Embeddings asked for, by where they came from: memory, shared, joined, computed.", ("source",)
@@ -79,6 +81,30 @@ def timed(metrics: Metrics, name: str, **labels: str) -> Iterator[None]:
         yield
     finally:
         metrics.observe(name, time.perf_counter() - begin, **labels)
+
+
+class Labelled:
+    """Numbers that go elsewhere, with further labels.
+
+    Args:
+        metrics: where they go.
+        labels: of each of them.
+    """
+
+    def __init__(self, metrics: Metrics, **labels: str) -> None:
+        self._metrics, self._labels = metrics, labels
+
+    def count(self, name: str, value: float = 1.0, **labels: str) -> None:
+        """Adds to a counter."""
+        self._metrics.count(name, value, **self._labels, **labels)
+
+    def observe(self, name: str, value: float, **labels: str) -> None:
+        """One more value of a histogram."""
+        self._metrics.observe(name, value, **self._labels, **labels)
+
+    def set(self, name: str, value: float, **labels: str) -> None:
+        """A gauge's value now."""
+        self._metrics.set(name, value, **self._labels, **labels)
 
 
 class PrometheusMetrics:

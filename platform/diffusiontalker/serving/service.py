@@ -21,8 +21,10 @@ class Upload:
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class StyleRequest:
-    """Who speaks and how they feel, as clients ask for it."""
+    """Which student animates, who speaks and how they feel, as clients ask for it."""
 
+    student: str | None = None
+    """Name of one of the students; None: the first."""
     voice: str | None = None
     """Id of an enrolled voice, or a speaker the bundle was trained on; None: see `reference`."""
     reference: np.ndarray | None = None
@@ -99,8 +101,8 @@ class SpeechStream(Protocol):
 
 
 @runtime_checkable
-class Service(Protocol):
-    """The core as edges see it."""
+class StudentFacts(Protocol):
+    """What edges want to know of a student before they ask something of it."""
 
     @property
     def fps(self) -> float:
@@ -117,11 +119,24 @@ class Service(Protocol):
         """The emotions that may be asked for."""
         ...
 
-    async def animate(self, waveform: np.ndarray, style: StyleRequest, sampling: SamplingRequest) -> MotionClip:
-        """Animates (samples,) 16 kHz mono at the bundle's frame rate.
+
+@runtime_checkable
+class Service(Protocol):
+    """The core as edges see it."""
+
+    def student(self, name: str | None = None) -> StudentFacts:
+        """The student of that name; None: the first.
 
         Raises:
-            ServingError: for an unknown voice or emotion, a parameter out of range, or when busy or draining.
+            ServingError: `unknown_student`.
+        """
+        ...
+
+    async def animate(self, waveform: np.ndarray, style: StyleRequest, sampling: SamplingRequest) -> MotionClip:
+        """Animates (samples,) 16 kHz mono at the student's frame rate.
+
+        Raises:
+            ServingError: for an unknown student, voice or emotion, a parameter out of range, or when busy or draining.
         """
         ...
 

@@ -147,7 +147,7 @@ def test_an_endpoint_that_is_not_there_or_does_not_answer_is_an_error(is_async):
 def test_a_stream_whose_server_ends_is_lost(tmp_path):
     with served(tmp_path) as server:
         with Client(server.url) as client, client.stream() as stream:
-            wait_until(lambda: server.core.engine.streams.num_open == 1)
+            wait_until(lambda: server.core.student().engine.streams.num_open == 1)
             assert server._uvicorn is not None
             server._uvicorn.should_exit = True
             error = error_of(list, stream)

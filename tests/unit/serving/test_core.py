@@ -44,6 +44,12 @@ class Gate:
             self.num_waiting -= 1
 
 
+def is_computing(core: Core) -> bool:
+    """Whether recordings are computed and none waits."""
+    batcher = core.student().engine.batcher
+    return not batcher.is_idle and batcher.waiting == 0
+
+
 def counted(core: Core, name: str) -> Iterator[tuple[str, float]]:
     for line in core.metrics.text().decode().splitlines():
         if line.startswith(f"diffusiontalker_{name}"):
@@ -58,15 +64,15 @@ async def test_one_reference_is_embedded_once_however_many_ask(folder):
         reference = speech(3.0, seed=7)
         styles = [StyleRequest(reference=reference.copy()) for _ in range(20)]
         clips = await asyncio.gather(*(core.animate(speech(), style, SAMPLING) for style in styles))
-        counters = core.personalizer._cache.counters
+        counters = core.student().personalizer._cache.counters
         assert (counters.misses, counters.computed, counters.joined) == (1, 1, 19)
         again = await asyncio.gather(*(core.animate(speech(), style, SAMPLING) for style in styles))
         assert (counters.misses, counters.computed, counters.joined, counters.hits_memory) == (1, 1, 19, 20)
         voice = make_voice(
-            name="v", **dict(zip(("identity", "emotion"), embed(core.bundle, reference), strict=True)),
-            bundle_digest=core.bundle.digest, provenance={},
+            name="v", **dict(zip(("identity", "emotion"), embed(core.student().bundle, reference), strict=True)),
+            bundle_digest=core.student().bundle.digest, provenance={},
         )  # fmt: skip
-        whole = animate(core.bundle, speech(), voice=voice).coefficients
+        whole = animate(core.student().bundle, speech(), voice=voice).coefficients
         for clip in (*clips, *again):
             np.testing.assert_allclose(clip.coefficients, whole, atol=TOLERANCE)
         told = dict(counted(core, "style_cache_total"))
@@ -79,16 +85,16 @@ async def test_one_reference_is_embedded_once_however_many_ask(folder):
 async def test_enrolled_from_several_recordings_is_enrolled_offline(folder):
     async with core_of(folder, voices=str(folder / "several")) as core:
         references = [speech(2.0, seed=seed) for seed in (1, 2, 3)]
-        voice = await core.enroll(references, name="Anna B.")
-        expected = enroll(core.bundle, references, name="Anna B.")
+        voice = await core.student().enroll(references, name="Anna B.")
+        expected = enroll(core.student().bundle, references, name="Anna B.")
         np.testing.assert_allclose(voice.identity, expected.identity, atol=1e-5)
         np.testing.assert_allclose(voice.emotion, expected.emotion, atol=1e-5)
         assert voice.provenance.items() >= expected.provenance.items()
-        assert (await refusal(core.enroll(references, name="Anna B."))).code == "voice_exists"
-        assert (await refusal(core.enroll([speech(0.5)], name="short"))).code == "invalid_parameter"
-        assert (await refusal(core.enroll(references, name="\n"))).code == "invalid_parameter"
+        assert (await refusal(core.student().enroll(references, name="Anna B."))).code == "voice_exists"
+        assert (await refusal(core.student().enroll([speech(0.5)], name="short"))).code == "invalid_parameter"
+        assert (await refusal(core.student().enroll(references, name="\n"))).code == "invalid_parameter"
         clip = await core.animate(speech(), StyleRequest(voice=voice.voice_id), SAMPLING)
-        whole = animate(core.bundle, speech(), voice=expected).coefficients
+        whole = animate(core.student().bundle, speech(), voice=expected).coefficients
         np.testing.assert_allclose(clip.coefficients, whole, atol=TOLERANCE)
 
 
@@ -112,7 +118,7 @@ async def test_voices_that_cannot_be_used_are_unknown(folder):
                 assert message in error.message
         both = StyleRequest(voice="anna", reference=speech())
         assert (await refusal(core.animate(speech(), both, SAMPLING))).code == "invalid_parameter"
-        assert core.engine.is_idle
+        assert core.student().engine.is_idle
 
 
 @in_loop
@@ -130,7 +136,7 @@ async def test_one_caller_has_only_so_many_streams(folder):
         streams.append(await core.open_stream(NO_STYLE, SAMPLING, anna))
         for stream in streams:
             await stream.close()
-        assert core.engine.is_idle
+        assert core.student().engine.is_idle
         assert not core._streams_of
         assert dict(counted(core, "streams_open"))["diffusiontalker_streams_open"] == 0.0
 
@@ -138,7 +144,7 @@ async def test_one_caller_has_only_so_many_streams(folder):
 @in_loop
 async def test_whoever_leaves_while_a_stream_begins_leaves_nothing(folder):
     async with core_of(folder) as core:
-        core.personalizer = personalizer = Gate(core.personalizer)
+        core.student().personalizer = personalizer = Gate(core.student().personalizer)
         style = StyleRequest(reference=speech())
         opening = [asyncio.create_task(core.open_stream(style, SAMPLING)) for _ in range(5)]
         await eventually(lambda: personalizer.num_waiting == 5)
@@ -148,10 +154,10 @@ async def test_whoever_leaves_while_a_stream_begins_leaves_nothing(folder):
         await asyncio.wait(opening)
         assert not core._streams_of
         personalizer.gate.set()
-        core.personalizer = personalizer.inner
+        core.student().personalizer = personalizer.inner
         assert (await refusal(core.open_stream(StyleRequest(emotion="joyful"), SAMPLING))).code == "invalid_parameter"
         assert not core._streams_of
-        assert core.engine.is_idle
+        assert core.student().engine.is_idle
 
 
 @in_loop
@@ -171,7 +177,7 @@ async def test_a_stream_lives_only_so_long(folder):
         for error in await asyncio.gather(refusal(drip()), refusal(read())):
             assert error.code == "too_slow"
             assert "0.2 s" in error.message
-        await eventually(lambda: core.engine.is_idle)
+        await eventually(lambda: core.student().engine.is_idle)
         for stream in (idle, busy):
             await stream.close()
         assert not core._streams_of
@@ -182,16 +188,16 @@ async def test_cancelled_recordings_are_not_computed(folder):
     async with core_of(folder) as core:
         with slow_batches(core) as gate:
             first = asyncio.create_task(core.animate(speech(), NO_STYLE, SAMPLING))
-            await eventually(lambda: not core.engine.is_idle and core.engine.batcher.waiting == 0)
+            await eventually(lambda: is_computing(core))
             leaving = [asyncio.create_task(core.animate(speech(), NO_STYLE, SAMPLING)) for _ in range(5)]
-            await eventually(lambda: core.engine.batcher.waiting == 5)
+            await eventually(lambda: core.student().engine.batcher.waiting == 5)
             for task in leaving:
                 task.cancel()
             await asyncio.wait(leaving)
-            assert core.engine.batcher.waiting == 0
+            assert core.student().engine.batcher.waiting == 0
             gate.set()
             await first
-        assert dict(counted(core, "batch_jobs_sum"))["diffusiontalker_batch_jobs_sum"] == 1.0
+        assert dict(counted(core, "batch_jobs_sum"))['diffusiontalker_batch_jobs_sum{student="student"}'] == 1.0
 
 
 @in_loop
@@ -199,7 +205,9 @@ async def test_what_ends_takes_nothing_new_and_finishes_what_is_under_way(folder
     async with core_of(folder) as core:
         with slow_batches(core) as gate:
             computing = asyncio.create_task(core.animate(speech(), NO_STYLE, SAMPLING))
-            await eventually(lambda: not core.engine.batcher.is_idle and core.engine.batcher.waiting == 0)
+            await eventually(
+                lambda: not core.student().engine.batcher.is_idle and core.student().engine.batcher.waiting == 0
+            )
             closing = asyncio.create_task(core.close())
             await eventually(lambda: core.is_closing)
             with pytest.raises(Exception, match="shutting down") as caught:
@@ -224,9 +232,11 @@ async def test_closing_frees_threads_and_processes_and_fails_who_still_waits(fol
         await reading
         with slow_batches(core) as gate:
             computing = asyncio.create_task(core.animate(speech(), NO_STYLE, SAMPLING))
-            await eventually(lambda: not core.engine.batcher.is_idle and core.engine.batcher.waiting == 0)
+            await eventually(
+                lambda: not core.student().engine.batcher.is_idle and core.student().engine.batcher.waiting == 0
+            )
             waiting = asyncio.create_task(core.animate(speech(), NO_STYLE, SAMPLING))
-            await eventually(lambda: core.engine.batcher.waiting == 1)
+            await eventually(lambda: core.student().engine.batcher.waiting == 1)
             closing = asyncio.create_task(core.close())
             assert (await refusal(waiting)).code == "unavailable"
             gate.set()
@@ -248,7 +258,7 @@ async def test_closing_frees_threads_and_processes_and_fails_who_still_waits(fol
 async def test_limits_and_batches_change_while_it_runs(folder):
     async with core_of(folder) as core:
         core.reconfigure(limits=Limits(max_seconds=1.0), max_batch_frames=7, max_waiting=3)
-        assert (core.engine.batcher.max_size, core.engine.batcher.max_waiting) == (7, 3)
+        assert (core.student().engine.batcher.max_size, core.student().engine.batcher.max_waiting) == (7, 3)
         assert (await refusal(core.decode(Upload("long.wav", wav(speech(2.0)))))).code == "too_large"
         core.reconfigure(max_waiting=4)
         assert core.limits.max_seconds == 1.0
@@ -258,7 +268,7 @@ async def test_limits_and_batches_change_while_it_runs(folder):
 async def test_what_is_loaded_can_be_told_as_json(folder):
     async with core_of(folder) as core:
         about = json.loads(json.dumps(core.about()))
-        assert about["digest"] == core.bundle.digest
+        assert about["digest"] == core.student().bundle.digest
         assert about["streams"]["max_open"] == 64
         assert about["limits"]["wall_seconds"] == 900.0
         assert set(about["speakers"]) == {"anna", "Ben"}

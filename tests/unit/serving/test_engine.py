@@ -14,7 +14,7 @@ from tiny_student import tiny_bundle
 from diffusiontalker.face import MotionError
 from diffusiontalker.inference import Bundle, animate, embed, make_voice
 from diffusiontalker.serving.engine import Engine, EngineConfig
-from diffusiontalker.serving.metrics import PrometheusMetrics
+from diffusiontalker.serving.metrics import Labelled, PrometheusMetrics
 from diffusiontalker.serving.service import SamplingRequest
 from diffusiontalker.serving.style_entry import StylePair
 
@@ -22,7 +22,7 @@ BUNDLE = tiny_bundle()
 
 
 def engine_of(bundle: Bundle = BUNDLE, **config) -> Engine:
-    return Engine(bundle, EngineConfig(**config), metrics=PrometheusMetrics())
+    return Engine(bundle, EngineConfig(**config), metrics=Labelled(PrometheusMetrics(), student="tiny"))
 
 
 def pair_of(seed: int) -> StylePair:
@@ -34,8 +34,10 @@ def voice_of(pair: StylePair | tuple, bundle: Bundle = BUNDLE):
 
 
 def number(engine: Engine, name: str) -> float:
-    lines = engine._metrics.text().decode().splitlines()
-    return next(float(line.split()[-1]) for line in lines if line.startswith(f"diffusiontalker_{name} "))
+    lines = engine._metrics._metrics.text().decode().splitlines()
+    return next(
+        float(line.split()[-1]) for line in lines if line.startswith(f'diffusiontalker_{name}{{student="tiny"}}')
+    )
 
 
 def requests() -> list[tuple[np.ndarray, dict, dict]]:

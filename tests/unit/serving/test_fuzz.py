@@ -35,7 +35,7 @@ def server(tmp_path_factory) -> Iterator[Server]:
     limits = {"max_seconds": 30.0, "max_upload_megabytes": 8.0, "max_decode_seconds": 5.0, "idle_seconds": 5.0}
     with served(tmp_path_factory.mktemp("fuzz"), limits=limits) as started:
         yield started
-        wait_until(lambda: started.core.engine.is_idle)
+        wait_until(lambda: started.core.student().engine.is_idle)
         assert started.metric("requests_total", code="500") == 0.0
 
 

@@ -234,7 +234,7 @@ def test_what_cannot_be_animated_is_refused_with_its_reason(server, client, what
     query, content, status, code, message = REFUSED[what]
     with server.limits(max_seconds=3.0):
         assert message in told(post(client, content, **query), status, code)
-    assert server.core.engine.is_idle
+    assert server.core.student().engine.is_idle
 
 
 FORMS = {

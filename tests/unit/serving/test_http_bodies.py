@@ -136,7 +136,7 @@ def layers(server: Server) -> Iterator[object]:
 
 @in_loop
 async def test_a_client_that_leaves_is_not_computed_for(server):
-    batcher = server.core.engine.batcher
+    batcher = server.core.student().engine.batcher
     jobs = server.metric("batch_jobs_sum")
     async with httpx.AsyncClient(base_url=server.url, timeout=DEADLINE_S) as client:
         with slow_batches(server.core) as gate:
@@ -161,7 +161,7 @@ async def test_requests_that_come_together_are_computed_together_and_a_full_queu
     server.run(lambda: server.core.reconfigure(max_waiting=3))
     async with httpx.AsyncClient(base_url=server.url, timeout=DEADLINE_S) as client:
         with slow_batches(server.core) as gate:
-            batcher = server.core.engine.batcher
+            batcher = server.core.student().engine.batcher
             first = asyncio.create_task(client.post("/v1/animations", content=SOUND))
             await asyncio.to_thread(wait_until, lambda: not batcher.is_idle and batcher.waiting == 0)
             later = [

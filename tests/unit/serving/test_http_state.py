@@ -66,7 +66,7 @@ def test_requests_are_counted_by_route_and_status_failed_ones_too(server, client
     post(client)
     post(client, b"no sound")
     with monkeypatch.context() as patch:
-        patch.setattr(server.core.engine, "animate", lambda *arguments, **options: 1 / 0)
+        patch.setattr(server.core.student().engine, "animate", lambda *arguments, **options: 1 / 0)
         message = told(post(client), 500, "internal")
     assert "ZeroDivision" not in message
     assert [number(route="/v1/animations", code=code) for code in ("200", "415", "500")] == [

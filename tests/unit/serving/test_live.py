@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import itertools
+import re
 import tracemalloc
 import weakref
 
@@ -17,7 +18,7 @@ from tiny_student import tiny_bundle
 from diffusiontalker.inference import Bundle, StreamingTalker, animate, make_voice
 from diffusiontalker.serving.errors import ServingError
 from diffusiontalker.serving.live import LiveStream, LiveStreams
-from diffusiontalker.serving.metrics import PrometheusMetrics
+from diffusiontalker.serving.metrics import Labelled, PrometheusMetrics
 
 BUNDLE = tiny_bundle()
 VOICES = [
@@ -28,7 +29,7 @@ VOICES = [
 
 def streams_of(bundle: Bundle = BUNDLE, *, max_streams: int = 8) -> LiveStreams:
     talker = StreamingTalker(bundle, max_streams=max_streams)
-    return LiveStreams(talker, pass_s=0.002, metrics=PrometheusMetrics())
+    return LiveStreams(talker, pass_s=0.002, metrics=Labelled(PrometheusMetrics(), student="tiny"))
 
 
 def opened(streams: LiveStreams, *, voice: int = 0, **options) -> LiveStream:
@@ -95,9 +96,10 @@ async def test_pieces_of_many_streams_are_the_whole():
         assert frames.shape == whole.shape
         np.testing.assert_allclose(frames, whole, atol=TOLERANCE)
         await live[index].close()
-    text = streams.metrics.text().decode()
-    assert "diffusiontalker_frame_lag_seconds_count 0.0" not in text
-    assert "diffusiontalker_stream_pass_streams_count 0.0" not in text
+    text = streams.metrics._metrics.text().decode()
+    for name in ("frame_lag_seconds", "stream_pass_streams"):
+        counted = re.search(rf'diffusiontalker_{name}_count{{student="tiny"}} (.*)', text)
+        assert float(counted[1]) > 0
     await is_as_new(streams)
     await streams.close()
 

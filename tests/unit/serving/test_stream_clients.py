@@ -27,7 +27,7 @@ def is_free_afterwards(server) -> Iterator[None]:
     """Whatever a test did, its streams give their places back."""
     yield
     wait_until(lambda: server_is_free(server))
-    assert not server.core.engine.streams._talker.streams
+    assert not server.core.student().engine.streams._talker.streams
 
 
 @pytest.mark.parametrize("has_begun", [False, True])
@@ -94,7 +94,7 @@ async def test_a_fault_of_ours_is_told_as_one_and_logged(server, monkeypatch, ca
     async with conversation(server) as talk:
         assert (await said(talk))["type"] == "ready"
         with monkeypatch.context() as patch:
-            patch.setattr(server.core.engine.streams._talker, "advance", lambda: 1 / 0)
+            patch.setattr(server.core.student().engine.streams._talker, "advance", lambda: 1 / 0)
             await talk.send(bytes(32_000))
             message = await refused(talk, code="internal", close=1011)
     assert "ZeroDivision" not in message
@@ -128,7 +128,7 @@ def send_frame(raw: socket.socket, content: bytes, *, opcode: int = 2) -> None:
 def test_a_client_that_vanishes_in_the_middle_is_freed(server, how, caplog):
     for _ in range(3):
         raw = handshaken(server)
-        wait_until(lambda: server.core.engine.streams.num_open == 1)
+        wait_until(lambda: server.core.student().engine.streams.num_open == 1)
         send_frame(raw, bytes(64_000))
         if how == "aborted":
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -140,8 +140,8 @@ def test_a_client_that_vanishes_in_the_middle_is_freed(server, how, caplog):
 def test_a_client_that_does_not_read_is_let_go_in_bounded_memory(tmp_path):
     limits = {"idle_seconds": 1.0}
     with served(tmp_path, sent_bytes=4096, limits=limits) as server, handshaken(server, receive_bytes=4096) as raw:
-        wait_until(lambda: server.core.engine.streams.num_open == 1)
-        (live,) = server.core.engine.streams._live
+        wait_until(lambda: server.core.student().engine.streams.num_open == 1)
+        (live,) = server.core.student().engine.streams._live
         unread, is_over = [], threading.Event()
 
         def feed() -> None:
@@ -202,4 +202,4 @@ async def test_keys_come_in_the_header_or_in_the_first_message(keyed):
     ):
         async with conversation(keyed, **wrong) as talk:
             await refused(talk, code=code, close=1008)
-    assert keyed.core.engine.is_idle
+    assert keyed.core.student().engine.is_idle

@@ -27,7 +27,7 @@ def is_free_afterwards(server) -> Iterator[None]:
     """Whatever a test did, its streams give their places back."""
     yield
     wait_until(lambda: server_is_free(server))
-    assert not server.core.engine.streams._talker.streams
+    assert not server.core.student().engine.streams._talker.streams
 
 
 @pytest.fixture(scope="module")

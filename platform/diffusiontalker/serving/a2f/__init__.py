@@ -4,7 +4,7 @@
 `requests` (sound in), `emotions` and `blendshapes` (what the client asked for). Knows no Ray and no network.
 """
 
-from diffusiontalker.serving.a2f.edge import SERVICE_NAMES, VOICE_KEY, A2FEdge
+from diffusiontalker.serving.a2f.edge import SERVICE_NAMES, STUDENT_KEY, VOICE_KEY, A2FEdge
 from diffusiontalker.serving.a2f.limits import A2FLimits
 
-__all__ = ["SERVICE_NAMES", "VOICE_KEY", "A2FEdge", "A2FLimits"]
+__all__ = ["SERVICE_NAMES", "STUDENT_KEY", "VOICE_KEY", "A2FEdge", "A2FLimits"]

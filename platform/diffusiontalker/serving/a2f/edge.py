@@ -35,7 +35,9 @@ from diffusiontalker.serving.service import Service
 logger = logging.getLogger(__name__)
 
 VOICE_KEY = "voice"
-"""Metadata of a call that names the voice to speak with; the only thing of ours that a client can add."""
+"""Metadata of a call that names the voice to speak with."""
+STUDENT_KEY = "student"
+"""Metadata of a call that names the student that animates. Nothing else of ours can be added by a client."""
 
 SERVICE_NAMES = (
     "nvidia_ace.services.a2f_controller.v1.A2FControllerService",
@@ -93,6 +95,7 @@ class A2FEdge:
                 self._service,
                 caller=caller,
                 voice=metadata.get(VOICE_KEY) or None,
+                student=metadata.get(STUDENT_KEY) or None,
                 limits=self._limits,
                 report=report,
             )

@@ -57,6 +57,7 @@ async def animate(
     *,
     caller: Caller,
     voice: str | None,
+    student: str | None,
     limits: A2FLimits,
     report: Report,
 ) -> AsyncGenerator[AnimationDataStream, None]:
@@ -67,16 +68,18 @@ async def animate(
         service: the core.
         caller: who calls.
         voice: whose voice; None for none in particular.
+        student: who animates; None for the first.
         limits: what is accepted.
         report: filled in.
 
     Raises:
         ServingError: when the client, or the service, does not keep to the contract.
     """
+    facts = service.student(student)
     requests = Requests(messages, limits=limits)
     header = await requests.header()
     sound = Sound(header.audio_header, limits=limits)
-    shapes = BlendShapes(service.channel_names, header.blendshape_params)
+    shapes = BlendShapes(facts.channel_names, header.blendshape_params)
     if shapes.unknown_names:
         report.remarks.append(f"unknown blend shapes were not changed: {_listed(shapes.unknown_names)}")
     yield _header(header, shapes)
@@ -84,13 +87,13 @@ async def animate(
     if first is None:
         sound.finish()  # raises: there was none
         return
-    chosen = choose_emotion(header, first, emotions=service.emotions)
+    chosen = choose_emotion(header, first, emotions=facts.emotions)
     report.remarks.extend(chosen.remarks)
-    style = StyleRequest(voice=voice, emotion=chosen.name, emotion_intensity=chosen.intensity)
+    style = StyleRequest(student=student, voice=voice, emotion=chosen.name, emotion_intensity=chosen.intensity)
     stream = await service.open_stream(style, SamplingRequest(), caller)
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(stream.close)
-        feeder = _Feeder(requests, sound, stream, chosen=chosen.name, emotions=service.emotions)
+        feeder = _Feeder(requests, sound, stream, chosen=chosen.name, emotions=facts.emotions)
         pieces = await stack.enter_async_context(contextlib.aclosing(_pieces(stream, feeder, first=first)))
         async for piece in pieces:
             report.seconds = sound.seconds

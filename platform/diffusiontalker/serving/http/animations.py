@@ -89,7 +89,8 @@ def animation_routes(core: Core) -> APIRouter:
 
 
 async def _animated(core: Core, body: Body, parameters: AnimationParameters) -> Response:
-    fps = core.fps if parameters.fps is None else parameters.fps
+    student = core.student(parameters.student)
+    fps = student.fps if parameters.fps is None else parameters.fps
     if fps > core.limits.max_fps:
         raise ServingError("invalid_parameter", f"fps is {fps:g}, expected 1 to {core.limits.max_fps:g}")
     try:
@@ -119,6 +120,7 @@ async def _animated(core: Core, body: Body, parameters: AnimationParameters) -> 
 def style_of(parameters: Any, reference: Any = None) -> StyleRequest:
     """The style that parameters ask for."""
     return StyleRequest(
+        student=parameters.student,
         voice=parameters.voice,
         reference=reference,
         emotion=parameters.emotion,

@@ -13,7 +13,7 @@ from diffusiontalker.serving.http.access import access
 from diffusiontalker.serving.http.animations import animation_routes
 from diffusiontalker.serving.http.bodies import BodyLimits
 from diffusiontalker.serving.http.problems import add_problems
-from diffusiontalker.serving.http.schemas import ERRORS, About, State
+from diffusiontalker.serving.http.schemas import ERRORS, About, State, StudentName, writable_formats
 from diffusiontalker.serving.http.stream import stream_route
 from diffusiontalker.serving.http.studio import studio_routes
 from diffusiontalker.serving.http.voices import voice_routes
@@ -51,6 +51,8 @@ def build_http(core: Core) -> FastAPI:
 
 
 def _add_state(app: FastAPI, core: Core) -> None:
+    formats = writable_formats()
+
     @app.get("/health", tags=["state"], summary="Alive: the process answers")
     @app.get("/v1/health/live", include_in_schema=False)
     async def health() -> State:
@@ -66,11 +68,11 @@ def _add_state(app: FastAPI, core: Core) -> None:
     @app.get(
         "/v1/bundle",
         tags=["state"],
-        summary="What is loaded: voices, emotions, limits, measured numbers",
+        summary="What is loaded: students, voices, emotions, formats, limits, measured numbers",
         dependencies=[access(core)],
     )
-    async def about() -> About:
-        return About(**core.about())
+    async def about(student: StudentName = None) -> About:
+        return About(**core.about(student), formats=formats)
 
     metrics = core.metrics
     if isinstance(metrics, PrometheusMetrics):

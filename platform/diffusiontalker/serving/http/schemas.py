@@ -1,10 +1,12 @@
 """What goes over HTTP, as pydantic models: the OpenAPI page is made from them."""
 
-from typing import Any, Literal, get_args
+import contextlib
+from typing import Annotated, Any, Literal, get_args
 
+from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from diffusiontalker.face import FORMATS, MOTION_FORMATS
+from diffusiontalker.face import FORMATS, MOTION_FORMATS, MotionError
 from diffusiontalker.inference import Voice
 from diffusiontalker.serving.voice_registry import VoiceEntry
 
@@ -39,7 +41,7 @@ ERRORS: dict[int | str, dict[str, Any]] = {
         400: "Malformed request or audio",
         401: "No key, or an unknown one",
         403: "A key that is switched off",
-        404: "Unknown voice or path",
+        404: "Unknown student, voice or path",
         408: "The client was too slow",
         409: "The voice exists already",
         413: "Too large or too long",
@@ -51,9 +53,15 @@ ERRORS: dict[int | str, dict[str, Any]] = {
 }
 
 
-class StyleParameters(_Strict):
-    """Who speaks and how they feel, and which of the possible animations."""
+_STUDENT = "One of `students` of /v1/bundle; default: the first."
+StudentName = Annotated[str | None, Query(max_length=200, description=_STUDENT)]
+"""The parameter `student` of a URL."""
 
+
+class StyleParameters(_Strict):
+    """Which student animates, who speaks and how they feel, and which of the possible animations."""
+
+    student: str | None = Field(default=None, max_length=200, description=_STUDENT)
     voice: str | None = Field(
         default=None,
         max_length=200,
@@ -94,7 +102,7 @@ class StoredVoice(BaseModel):
     id: str = Field(examples=["anna-1f0c9a2b"])
     name: str | None = Field(examples=["Anna"])
     bundle_digest: str | None = None
-    is_usable: bool = Field(description="Whether it was enrolled with the bundle that is loaded.")
+    is_usable: bool = Field(description="Whether it was enrolled with the student that is asked for.")
     provenance: dict[str, Any] = Field(default_factory=dict)
     problem: str | None = Field(default=None, description="What is wrong with a damaged one.")
 
@@ -148,9 +156,30 @@ class State(BaseModel):
     status: str
 
 
-class About(BaseModel):
-    """What is loaded."""
+class WritableFormat(BaseModel):
+    """A motion format that this server can write."""
 
+    name: str
+    suffix: str = Field(description="How its files end.", examples=[".livelink.csv"])
+    media_type: str
+
+
+def writable_formats() -> list[WritableFormat]:
+    """Those whose packages are installed here."""
+    formats = []
+    for name in MOTION_FORMATS:
+        known = FORMATS[name]
+        with contextlib.suppress(MotionError):
+            known.require_installed()
+            formats.append(WritableFormat(name=name, suffix=known.suffix, media_type=known.media_type))
+    return formats
+
+
+class About(BaseModel):
+    """What is loaded; but for `students`, `limits` and `formats`, of one student."""
+
+    students: list[str] = Field(description="What `student` may be; the first is meant where it is left out.")
+    student: str
     name: str
     digest: str
     diffusiontalker: str
@@ -164,5 +193,6 @@ class About(BaseModel):
     temperature: float
     streams: dict[str, Any]
     limits: dict[str, Any]
+    formats: list[WritableFormat]
     measured: list[dict[str, Any]]
     data_licences: list[dict[str, Any]]

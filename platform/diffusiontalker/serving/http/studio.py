@@ -1,4 +1,4 @@
-"""`/studio/`: the Studio's page and the head that it shows. Public, as it holds nothing secret: its requests bring keys.
+"""`/studio/`: the Studio's page and the head that it shows. Public: it holds nothing secret, and the API wants the key.
 
 Files are held in memory, compressed once; only what the page's folder holds can be asked for.
 """
