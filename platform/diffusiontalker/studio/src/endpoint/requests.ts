@@ -50,9 +50,9 @@ export async function askBlob(url: string, request: Request, options: WaitOption
 export async function countDown(seconds: number, { signal, onWait }: WaitOptions): Promise<void> {
   const end = performance.now() + 1000 * seconds;
   for (;;) {
-    signal?.throwIfAborted();
     const leftMs = end - performance.now();
     onWait?.(Math.max(0, Math.ceil(leftMs / 1000)));
+    signal?.throwIfAborted();
     if (leftMs <= 0) return;
     await pause(Math.min(1000, leftMs), signal);
   }

@@ -10,7 +10,12 @@ const MEMORY_S = 4;
 /** Share of frames that must come in time; the few that do not are held up for a moment. */
 const IN_TIME = 0.95;
 /** What is kept in hand. */
-export const MARGIN_MS = 4;
+const SPARE_MS = 4;
+/**
+ * The share of the time between two frames in which the face moves from one to the next; it rests for the others. All of
+ * it would be smoothest, but each frame would have to be there a whole interval before it is due.
+ */
+const MOVING_SHARE = 0.5;
 /** How fast the delay may grow and shrink, in seconds per second: the face slows down or hurries by as much. */
 const GROWTH = 0.2;
 const SHRINKING = 0.03;
@@ -18,6 +23,8 @@ const SHRINKING = 0.03;
 export class Pacer {
   /** Between a sound and its face. Null until the first frame has come. */
   delayMs: number | null = null;
+  /** The part of it that is there so that the face moves evenly. */
+  readonly marginMs: number;
 
   private readonly lateness: number[] = [];
   private readonly intervalMs: number;
@@ -26,6 +33,7 @@ export class Pacer {
 
   constructor(fps: number) {
     this.intervalMs = 1000 / fps;
+    this.marginMs = SPARE_MS + MOVING_SHARE * this.intervalMs;
     this.mostRemembered = Math.ceil(MEMORY_S * fps);
   }
 
@@ -57,7 +65,14 @@ export class Pacer {
     return nowMs - this.delayMs;
   }
 
+  /** Which frame is shown at an instant; between two numbers, what is between the frames. */
+  frameAt(positionMs: number): number {
+    const position = Math.max(positionMs, 0) / this.intervalMs;
+    const frame = Math.floor(position);
+    return frame + Math.max(0, (position - frame - (1 - MOVING_SHARE)) / MOVING_SHARE);
+  }
+
   private get wantedMs(): number {
-    return this.arrivalMs + MARGIN_MS;
+    return this.arrivalMs + this.marginMs;
   }
 }

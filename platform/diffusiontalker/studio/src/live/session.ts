@@ -8,8 +8,8 @@ import { Microphone } from "../sound";
 import { toInt16 } from "../sound/wav";
 import { CaptureClock } from "./capture-clock";
 import { Monitor } from "./monitor";
-import { MARGIN_MS, Pacer } from "./pacer";
-import { Take } from "./take";
+import { Pacer } from "./pacer";
+import { LiveTake } from "./take";
 
 /** `ended`: by the user or by an error; what was animated until then is still there for `stop()`. */
 export type LiveState = "idle" | "starting" | "live" | "stopping" | "ended";
@@ -46,7 +46,7 @@ export class LiveSession {
   private microphone: Microphone | null = null;
   private monitor: Monitor | null = null;
   private stream: LiveStream | null = null;
-  private take: Take | null = null;
+  private take: LiveTake | null = null;
   private pacer: Pacer | null = null;
   private lookAheadMs = 0;
   private sampleRateHz = 0;
@@ -81,7 +81,7 @@ export class LiveSession {
       const { fps, names, lookAheadMs } = await this.stream.ready;
       this.names = names;
       this.lookAheadMs = lookAheadMs;
-      this.take = new Take(fps, names, this.sampleRateHz);
+      this.take = new LiveTake(fps, names, this.sampleRateHz);
       this.pacer = new Pacer(fps);
       this.stream.onFrames = (frames) => this.onFrames(frames);
       this.monitor = new Monitor(microphone);
@@ -114,9 +114,11 @@ export class LiveSession {
     const { take, pacer } = this;
     if (!take?.numFrames || !pacer || !this.isMoving) return false;
     const sinceMs = this.sinceMs(nowMs);
-    const wantedMs = pacer.position(sinceMs)!;
-    const shownMs = Math.min(wantedMs, ((take.numFrames - 1) * 1000) / take.fps);
-    take.sample(out, shownMs / 1000);
+    const dueMs = pacer.position(sinceMs)!;
+    const frame = pacer.frameAt(dueMs);
+    const newest = take.numFrames - 1;
+    take.sample(out, frame);
+    const shownMs = frame <= newest ? dueMs : (1000 * newest) / take.fps;
     if (nowMs - this.toldMs >= TELLING_MS) this.tell(nowMs, sinceMs - shownMs, pacer);
     return true;
   }
@@ -156,7 +158,7 @@ export class LiveSession {
     this.toldMs = nowMs;
     this.latencyMs.value = latencyMs;
     const { lookAheadMs } = this;
-    this.latencyParts.value = { lookAheadMs, networkMs: pacer.arrivalMs - lookAheadMs, marginMs: MARGIN_MS };
+    this.latencyParts.value = { lookAheadMs, networkMs: pacer.arrivalMs - lookAheadMs, marginMs: pacer.marginMs };
     if (!this.microphone) return;
     this.monitor!.isAudible = this.isMonitoring.value;
     this.monitor!.follow(pacer.delayMs!);

@@ -6,7 +6,7 @@ import { wavOf } from "../sound/wav";
 
 const FIRST_FRAMES = 1024;
 
-export class Take {
+export class LiveTake {
   numFrames = 0;
   private numSamples = 0;
   private readonly pieces: Int16Array[] = [];
@@ -49,9 +49,9 @@ export class Take {
     this.numFrames += frames.numFrames;
   }
 
-  /** Weights at an instant of the sound; the last frame's where later ones have not come. */
-  sample(out: Float32Array, timeS: number): void {
-    sampleInto(out, this, timeS);
+  /** Weights of a frame, or between two; the last frame's where later ones have not come. */
+  sample(out: Float32Array, frame: number): void {
+    sampleInto(out, this, frame / this.fps);
   }
 
   /** All frames so far; null when there are none. */
