@@ -2,7 +2,7 @@
 
 /** `1:02.3`. */
 export function clock(timeS: number): string {
-  const tenths = Math.floor(Math.max(0, timeS) * 10 + 1e-6);
+  const tenths = Math.round(Math.max(0, timeS) * 10);
   const seconds = Math.floor(tenths / 10);
   return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}.${tenths % 10}`;
 }

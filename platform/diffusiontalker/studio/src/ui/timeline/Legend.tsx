@@ -19,17 +19,22 @@ export function Legend() {
             <th scope="col" class="number">
               {view.hoverS.value === null ? "Now" : `At ${clock(view.hoverS.value)}`}
             </th>
-            {isCompared && <th scope="col">A</th>}
-            {isCompared && <th scope="col">B</th>}
-            {!isCompared && <th scope="col">Weight</th>}
+            <th scope="col" class="value">
+              {isCompared ? "A" : <span class="unseen">Weight</span>}
+            </th>
+            {isCompared && (
+              <th scope="col" class="value">
+                B
+              </th>
+            )}
           </tr>
         </thead>
         <tbody>
           {rows.map(({ name, a, b }, index) => (
             <tr key={name}>
-              <th scope="row">
+              <th scope="row" title={name}>
                 <span class={`key ${KEYS[index]}`} />
-                <span title={name}>{name}</span>
+                {name}
               </th>
               <Value series={a} />
               {isCompared && <Value series={b} />}

@@ -42,7 +42,7 @@ export function Plots() {
     context.font = getComputedStyle(root.current!).font;
     drawAxis(context, rows.value, lengthS, inks);
     const shown = bench.sound.value;
-    if (shown && peaks) drawWaveform(context, rows.value, { ...peaks, share: shown.durationS / lengthS }, inks.soft);
+    if (shown && peaks) drawWaveform(context, rows.value, { ...peaks, share: shown.durationS / lengthS }, inks.quiet);
     const curves = view.rows.value.flatMap(({ a, b }, index): Curve[] => {
       const color = inks.curves[index]!;
       return [a && { ...a, color, isDashed: false }, b && { ...b, color, isDashed: true }].filter(
@@ -60,8 +60,8 @@ export function Plots() {
     if (!context || !inks || !durationS.value) return;
     const at = (timeS: number) => (timeS / durationS.value) * rows.value.width;
     const hoverS = view.hoverS.value;
-    if (hoverS !== null) drawPlayhead(context, rows.value, at(hoverS), { color: inks.soft, isHover: true });
-    drawPlayhead(context, rows.value, at(bench.player.timeS.value), { color: inks.accent, isHover: false });
+    if (hoverS !== null) drawPlayhead(context, rows.value, at(hoverS), { color: inks.quiet, isHover: true });
+    drawPlayhead(context, rows.value, at(bench.player.timeS.value), { color: inks.ink, isHover: false });
   });
 
   const timeOf = (event: PointerEvent) => {
@@ -93,7 +93,6 @@ export function Plots() {
     >
       <canvas ref={still} />
       <canvas ref={moving} />
-      {durationS.value === 0 && <p class="nothing">Waveform and curves appear here.</p>}
     </div>
   );
 }

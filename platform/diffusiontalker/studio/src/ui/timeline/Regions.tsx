@@ -3,7 +3,7 @@ import { useComputed } from "@preact/signals";
 import { REGIONS } from "../../motion";
 import { useBench } from "../bench";
 import { Menu } from "../Menu";
-import { channelsBy, chipOf, MOST_CURVES, type Chip } from "./curves";
+import { channelsBy, chipOf, mostActive, MOST_CURVES, type Chip } from "./curves";
 import { useTimeline } from "./view";
 
 const CHIPS: readonly Chip[] = ["all", ...REGIONS];
@@ -15,7 +15,7 @@ export function Regions() {
   const motions = useComputed(() => [bench.motionA.value, bench.motionB.value].filter((motion) => motion !== null));
   const chosen = chipOf(settings.channels.value);
   const choose = (chip: Chip) => {
-    settings.channels.value = chip === "all" ? [] : channelsBy(motions.value, chip).slice(0, MOST_CURVES);
+    settings.channels.value = chip === "all" ? [] : mostActive(motions.value, chip);
   };
   return (
     <fieldset class="regions" disabled={motions.value.length === 0}>

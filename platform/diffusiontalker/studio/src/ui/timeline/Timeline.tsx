@@ -10,6 +10,13 @@ import { TimelineContext, TimelineView } from "./view";
 export function Timeline() {
   const bench = useBench();
   const view = useMemo(() => new TimelineView(bench), [bench]);
+  if (bench.player.durationS.value === 0) {
+    return (
+      <section class="timeline empty" aria-label="Timeline">
+        <p class="nothing">Waveform and curves appear here.</p>
+      </section>
+    );
+  }
   return (
     <TimelineContext.Provider value={view}>
       <section class="timeline" aria-label="Timeline">

@@ -42,6 +42,17 @@ export function channelsBy(motions: readonly Motion[], chip: Chip): string[] {
   return [...inRegion].sort((one, other) => moved.get(other)! - moved.get(one)!);
 }
 
+/** The first few of them, one of each pair of left and right. */
+export function mostActive(motions: readonly Motion[], chip: Chip): string[] {
+  const names = channelsBy(motions, chip);
+  const isFirst = (name: string, index: number) => names.findIndex((other) => bare(other) === bare(name)) === index;
+  return names.filter(isFirst).slice(0, MOST_CURVES);
+}
+
+function bare(name: string): string {
+  return name.replace(/(Left|Right)$/, "");
+}
+
 /** The region that chosen channels are of; `all` for none chosen, null for a mixture. */
 export function chipOf(channels: readonly string[]): Chip | null {
   if (channels.length === 0) return "all";
@@ -52,7 +63,7 @@ export function chipOf(channels: readonly string[]): Chip | null {
 /** The rows of the legend: what was chosen, or what moves most. */
 export function rowsFor(channels: readonly string[], a: Motion | null, b: Motion | null): Row[] {
   const motions = [a, b].filter((motion) => motion !== null);
-  const names = channels.length ? channels : channelsBy(motions, "all");
+  const names = channels.length ? channels : mostActive(motions, "all");
   return names.slice(0, MOST_CURVES).map((name) => ({ name, a: series(a, name), b: series(b, name) }));
 }
 

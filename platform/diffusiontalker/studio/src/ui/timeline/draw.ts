@@ -23,7 +23,7 @@ export interface Inks {
   readonly ink: string;
   readonly soft: string;
   readonly line: string;
-  readonly accent: string;
+  readonly quiet: string;
   readonly problem: string;
 }
 
@@ -136,9 +136,9 @@ export function drawCurves(
   }
   context.setLineDash([]);
   context.fillStyle = inks.soft;
-  context.textAlign = "right";
+  context.textAlign = "left";
   context.textBaseline = "top";
-  context.fillText(String(most), rows.width - 2, top + 4);
+  context.fillText(String(most), 4, top + 4);
 }
 
 /** How far two motions are apart, frame by frame: the higher, the farther. */
@@ -175,7 +175,11 @@ export function drawPlayhead(
   { color, isHover }: { color: string; isHover: boolean },
 ): void {
   context.fillStyle = color;
-  context.globalAlpha = isHover ? 0.45 : 1;
-  context.fillRect(Math.round(x) - (isHover ? 0 : 0.75), 0, isHover ? 1 : 1.5, rows.axis[0]);
-  context.globalAlpha = 1;
+  context.fillRect(x - (isHover ? 0.5 : 0.75), 0, isHover ? 1 : 1.5, rows.axis[0]);
+  if (isHover) return;
+  context.beginPath();
+  context.moveTo(x - 5, 0);
+  context.lineTo(x + 5, 0);
+  context.lineTo(x, 6);
+  context.fill();
 }

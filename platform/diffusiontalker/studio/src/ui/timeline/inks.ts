@@ -18,7 +18,7 @@ export function paletteOf(parent: HTMLElement): Palette {
     ink: color("ink"),
     soft: color("ink-soft"),
     line: color("line"),
-    accent: color("accent"),
+    quiet: color("quiet"),
     problem: color("problem"),
     curves: [1, 2, 3, 4, 5].map((number) => color(`curve-${number}`)),
   };
