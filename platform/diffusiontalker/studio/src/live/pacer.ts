@@ -18,7 +18,7 @@ const SPARE_MS = 4;
 const MOVING_SHARE = 0.5;
 /** How fast the delay may grow and shrink, in seconds per second: the face slows down or hurries by as much. */
 const GROWTH = 0.2;
-const SHRINKING = 0.03;
+const SHRINKING = 0.1;
 
 export class Pacer {
   /** Between a sound and its face. Null until the first frame has come. */

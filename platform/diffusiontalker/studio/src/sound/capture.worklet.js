@@ -3,6 +3,7 @@
  * sample since the audio context began. A file of its own, because the page's security policy allows no other scripts.
  */
 
+/** The longest piece; sound comes in blocks of 128 samples. */
 const PIECE_S = 0.02;
 
 class Capture extends AudioWorkletProcessor {
@@ -12,7 +13,7 @@ class Capture extends AudioWorkletProcessor {
   }
 
   begin() {
-    this.piece = new Float32Array(Math.round((PIECE_S * sampleRate) / 128) * 128);
+    this.piece = new Float32Array(Math.floor((PIECE_S * sampleRate) / 128) * 128);
     this.filled = 0;
   }
 

@@ -44,9 +44,10 @@ export class Microphone {
    * Opens a microphone, the browser's choice unless a device is named, without the processing that calls need: the
    * face should move as the sound is.
    *
+   * @param sampleRateHz what the sound should have, where the browser can change it; else it has the device's.
    * @throws SoundError in words.
    */
-  static async open(deviceId = ""): Promise<Microphone> {
+  static async open(deviceId = "", sampleRateHz?: number): Promise<Microphone> {
     const stream = await asked({
       audio: {
         deviceId: deviceId ? { exact: deviceId } : undefined,
@@ -56,11 +57,10 @@ export class Microphone {
         autoGainControl: false,
       },
     });
-    const context = new AudioContext({ latencyHint: "interactive" });
+    const { context, source } = heard(stream, sampleRateHz);
     try {
       await context.audioWorklet.addModule(new URL("./capture.worklet.js", import.meta.url));
       await context.resume();
-      const source = context.createMediaStreamSource(stream);
       const capture = new AudioWorkletNode(context, "capture", {
         numberOfOutputs: 0,
         channelCount: 1,
@@ -73,11 +73,6 @@ export class Microphone {
       await context.close();
       throw error;
     }
-  }
-
-  /** How long the device itself takes to hand over sound, in seconds; 0 where the browser does not say. */
-  get deviceLatencyS(): number {
-    return (this.track.getSettings() as MediaTrackSettings & { latency?: number }).latency ?? 0;
   }
 
   async close(): Promise<void> {
@@ -117,6 +112,18 @@ export function microphoneProblem(errorName: string): string {
       return "the microphone cannot be opened, perhaps because another program uses it; close that and try again";
     default:
       return `the microphone cannot be opened (${errorName}); try again, or drop a file`;
+  }
+}
+
+/** A context that hears a stream. Firefox hears microphones at their own rate alone. */
+function heard(stream: MediaStream, sampleRateHz?: number) {
+  const context = new AudioContext({ latencyHint: "interactive", sampleRate: sampleRateHz });
+  try {
+    return { context, source: context.createMediaStreamSource(stream) };
+  } catch (error) {
+    void context.close();
+    if (sampleRateHz === undefined) throw error;
+    return heard(stream);
   }
 }
 
