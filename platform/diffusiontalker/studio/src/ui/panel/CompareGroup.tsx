@@ -37,6 +37,8 @@ export function CompareGroup() {
   );
 }
 
+const LEGENDS: Partial<Record<Contrast, string>> = { voice: "Voice", emotion: "Emotion", sampling: "Sampling" };
+
 function FieldsOfB({ contrast }: { contrast: Contrast }) {
   const { b } = useBench().settings;
   const fields: Partial<Record<Contrast, ComponentChildren>> = {
@@ -60,8 +62,7 @@ function FieldsOfB({ contrast }: { contrast: Contrast }) {
   return (
     <fieldset class="group second">
       <legend>
-        <span class="letter b">B</span>
-        <span class="unseen"> settings</span>
+        <span class="letter b">B</span> {LEGENDS[contrast] ?? "Face"}
       </legend>
       {fields[contrast]}
     </fieldset>

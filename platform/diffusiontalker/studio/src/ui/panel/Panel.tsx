@@ -31,7 +31,7 @@ export function Panel() {
         />
         {isLive ? <LiveFacts /> : <SoundGroup />}
         <fieldset class="group" disabled={isOn}>
-          <legend>{bench.settings.compare.value === "takes" && !isLive ? <LetterA /> : "Face"}</legend>
+          <legend>{bench.settings.compare.value === "takes" && !isLive && <span class="letter">A</span>} Face</legend>
           <StyleFields settings={bench.settings.a} isLive={isLive} />
           <details class="fold">
             <summary>
@@ -47,15 +47,6 @@ export function Panel() {
       </div>
       {isLive ? <LiveGo /> : <Go />}
     </section>
-  );
-}
-
-function LetterA() {
-  return (
-    <>
-      <span class="letter">A</span>
-      <span class="unseen"> settings</span>
-    </>
   );
 }
 

@@ -58,7 +58,7 @@ export function StageView() {
       <Summary id={summary} />
       {bench.showsTwo.value && <Sides />}
       {problem.value && <p class="trouble">{problem.value} Animating and downloading work without it.</p>}
-      {heads.problem.value && (
+      {heads.problem.value && !problem.value && (
         <div class="trouble">
           <Problem text={heads.problem.value} onClose={() => (heads.problem.value = null)} />
         </div>
