@@ -5,8 +5,8 @@ const ENDPOINT = process.env.DIFFUSIONTALKER_ENDPOINT ?? "http://127.0.0.1:8000"
 
 // Two pages come out of the same sources: the Studio (default), and, with `--mode player`, one classic script that the
 // HTML reports of evaluations carry, which must work from the file system.
-export default defineConfig(({ mode }) => ({
-  base: "/studio/",
+export default defineConfig(({ command, mode }) => ({
+  base: command === "build" ? "./" : "/studio/", // relative: a proxy may put the endpoint below a path of its own
   oxc: { jsx: { runtime: "automatic", importSource: "preact" } },
   build:
     mode === "player"
