@@ -1,5 +1,6 @@
 # The image that every pod of a Ray cluster runs: Ray, the package, the jobs and the Serve configurations.
 #
+#   make studio
 #   docker build --build-arg BASE_DIGEST=sha256:... --build-arg REVISION="$(git rev-parse HEAD)" -t diffusiontalker:0.1.0-cpu .
 #   docker build --build-arg VARIANT=cuda --build-arg BASE_DIGEST=sha256:... ... -t diffusiontalker:0.1.0-cuda .
 #
@@ -62,11 +63,17 @@ RUN built="$(/opt/venv/bin/python -c 'import torch; print("cuda" if torch.versio
 RUN /opt/venv/bin/python -m compileall -q -j 0 --invalidation-mode unchecked-hash -x "py312_intrinsics" /opt/venv/lib
 
 
-# The package: its wheel, unpacked into a folder that the runtime lays over the dependencies.
+# The package: its wheel, unpacked into a folder that the runtime lays over the dependencies. The Studio's page comes
+# built, so that no build needs Node, its packages and a second base.
 FROM dependencies AS application
 RUN pip install --no-cache-dir -c constraints.txt setuptools
 COPY LICENSE README.md ./
 COPY platform platform
+RUN if [ ! -f platform/diffusiontalker/studio/page/player.js ]; then \
+        echo "Dockerfile: platform/diffusiontalker/studio/page is empty: the Studio's page is not built." >&2; \
+        echo "Run 'make studio' in the checkout, then build again." >&2; \
+        exit 2; \
+    fi
 RUN pip wheel --no-cache-dir --no-deps --no-build-isolation -c constraints.txt --wheel-dir /build/dist .
 RUN pip --python /opt/venv/bin/python install --no-cache-dir --no-compile --no-deps -c constraints.txt \
         --prefix /build/application /build/dist/*.whl \

@@ -18,6 +18,7 @@ from dockerfile import DOCKERFILE, DOCKERIGNORE, ROOT, Step, context_of, steps_o
 import diffusiontalker
 
 pytestmark = pytest.mark.slow
+STUDIO = "diffusiontalker/studio/"
 
 
 class Image:
@@ -123,16 +124,24 @@ def image(tmp_path_factory) -> Image:
     return image
 
 
+def is_for_the_wheel(name: str) -> bool:
+    """Of the Studio, what its page is made from stays outside."""
+    made = (f"{STUDIO}__init__.py", f"{STUDIO}page/", f"{STUDIO}src/look/tokens.css")
+    return not name.startswith(STUDIO) or name.startswith(made)
+
+
 def test_the_wheel_holds_every_file_of_the_package_and_no_test(image):
     (wheel,) = Path(image.here("/build/dist")).iterdir()
     with zipfile.ZipFile(wheel) as archive:
         inside = {name for name in archive.namelist() if ".dist-info/" not in name}
     package = ROOT / "platform" / "diffusiontalker"
     files = {path.relative_to(package.parent).as_posix() for path in package.rglob("*") if path.is_file()}
-    assert inside == {name for name in files if "__pycache__" not in name}
+    assert inside == {name for name in files if "__pycache__" not in name and is_for_the_wheel(name)}
     kinds = {Path(name).suffix for name in inside}
-    assert {".html", ".proto"} <= kinds
+    assert {".css", ".html", ".js", ".proto"} <= kinds
     assert {"diffusiontalker/py.typed", "diffusiontalker/serving/a2f/generated/a2f_pb2.py"} <= inside
+    assert {f"{STUDIO}page/index.html", f"{STUDIO}page/player.js", f"{STUDIO}src/look/tokens.css"} <= inside
+    assert not is_for_the_wheel(f"{STUDIO}src/main.tsx")
     assert wheel.name == f"diffusiontalker-{diffusiontalker.__version__}-py3-none-any.whl"
 
 
@@ -172,9 +181,10 @@ def test_bytecode_of_the_image_is_complete_and_never_looks_at_times(image):
         ({}, "BASE_DIGEST}", "BASE_DIGEST is empty, expected sha256"),
         ({"VARIANT": "tpu"}, "case ", "VARIANT is 'tpu', expected cpu or cuda"),
         ({"VARIANT": "rocm"}, "import torch;", "VARIANT is rocm, but torch from 'the default index' is a"),
+        ({}, "studio/page", "the Studio's page is not built"),
         ({"VERSION": "9.9"}, "pip --python /opt/venv/bin/python check", "VERSION is '9.9', but the package says"),
     ],
-    ids=["no digest", "no variant", "torch of another variant", "another version"],
+    ids=["no digest", "no variant", "torch of another variant", "no page", "another version"],
 )
 def test_a_build_ends_with_a_word_where_an_argument_is_wrong(image, arguments, step, message):
     (run,) = [each for each in steps_of(DOCKERFILE) if each.word == "RUN" and step in each.text]
