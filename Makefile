@@ -9,9 +9,9 @@ MODULES := node_modules/.package-lock.json
 PAGE := $(STUDIO)/page/player.js
 # Empty is off. Hundreds of processes of the suite import the same modules: what one of them compiles, the others read.
 export PYTHONDONTWRITEBYTECODE :=
-# Two processes share the tests. Unit tests, which compute, have one thread each.
+# Two processes share the tests. All that computes has one thread: those that wait for another keep a processor busy.
 UNIT := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile tests/unit tests/manifests
-WHOLE := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests/integration tests/ray tests/serving tests/browser
+WHOLE := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests/integration tests/ray tests/serving tests/browser
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 # The machine's Node and npm where vite can use them, else those of a wheel, which are then found first.
 HAS_NODE := node -e 'const [a, b] = process.versions.node.split("."); process.exit(a > 22 || a == 22 && b > 11 || a == 20 && b > 18 ? 0 : 1)' 2>/dev/null && npm --version >/dev/null 2>&1

@@ -26,7 +26,7 @@ def real_data() -> Path:
 
 
 _TOGETHER = {
-    "smoke_run": ("test_distill_job", "test_main_job", "test_search_job"),
+    "smoke_run": ("test_distill_job", "test_main_job", "test_readme", "test_search_job"),
     "cluster": ("test_driver_dies", "test_job_submit"),
     "ray_session": ("test_damage", "test_search", "test_storage_faults", "test_train"),
 }
