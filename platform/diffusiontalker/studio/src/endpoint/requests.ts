@@ -15,23 +15,32 @@ export interface Request {
   readonly key: string | null;
 }
 
+/** What work gives that is refused while the endpoint is busy: done again when it says, a few times at most. */
+export async function patiently<T>(work: () => Promise<T>, { signal, onWait }: WaitOptions = {}): Promise<T> {
+  let waitedS = 0;
+  for (let waits = 0; ; waits++) {
+    try {
+      return await work();
+    } catch (error) {
+      const seconds = error instanceof EndpointError && PATIENT_CODES.has(error.code) ? error.retryAfterS : null;
+      if (seconds === null || waits >= MOST_WAITS || waitedS + seconds > MOST_WAITED_S) throw error;
+      await countDown(seconds, { signal, onWait });
+      waitedS += seconds;
+    }
+  }
+}
+
 /**
  * The answer to a request that succeeded.
  *
  * @throws EndpointError in the endpoint's words; DOMException `AbortError` when the caller's signal ended it.
  */
-export async function ask(url: string, request: Request, { signal, onWait }: WaitOptions = {}): Promise<Response> {
-  let waitedS = 0;
-  for (let waits = 0; ; waits++) {
-    const response = await send(url, request, signal);
-    if (response.ok) return response;
-    const error = await problemOf(response);
-    const seconds = error.retryAfterS;
-    const isPatient = PATIENT_CODES.has(error.code) && seconds !== null && waits < MOST_WAITS;
-    if (!isPatient || waitedS + seconds > MOST_WAITED_S) throw error;
-    await countDown(seconds, { signal, onWait });
-    waitedS += seconds;
-  }
+export async function ask(url: string, request: Request, options: WaitOptions = {}): Promise<Response> {
+  return patiently(async () => {
+    const response = await send(url, request, options.signal);
+    if (!response.ok) throw await problemOf(response);
+    return response;
+  }, options);
 }
 
 /** The JSON of an answer. */
@@ -47,7 +56,7 @@ export async function askBlob(url: string, request: Request, options: WaitOption
 }
 
 /** Waits, telling every second how many are left. */
-export async function countDown(seconds: number, { signal, onWait }: WaitOptions): Promise<void> {
+async function countDown(seconds: number, { signal, onWait }: WaitOptions): Promise<void> {
   const end = performance.now() + 1000 * seconds;
   for (;;) {
     const leftMs = end - performance.now();

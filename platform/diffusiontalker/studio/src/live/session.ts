@@ -2,7 +2,8 @@
 
 import { signal, type ReadonlySignal, type Signal } from "@preact/signals";
 
-import type { Endpoint, EndpointError, Frames, LiveStream, StyleParameters } from "../endpoint";
+import { patiently, type Endpoint, type EndpointError, type Frames, type LiveStream } from "../endpoint";
+import type { StreamReady, StyleParameters } from "../endpoint";
 import type { Motion } from "../motion/motion";
 import { Microphone } from "../sound";
 import { toInt16 } from "../sound/wav";
@@ -38,6 +39,8 @@ export class LiveSession {
   readonly latencyParts: Signal<LatencyParts | null> = signal(null);
   /** Why the session ended, in words; null when the user ended it. */
   readonly problem: Signal<string | null> = signal(null);
+  /** Seconds until a busy endpoint is asked again; null while nothing is waited for. */
+  readonly waitingS: Signal<number | null> = signal(null);
   /** How much sound was sent. */
   readonly durationS: Signal<number> = signal(0);
   /** The loudest sample of late, 0 to 1. */
@@ -55,7 +58,9 @@ export class LiveSession {
   private firstSample = 0;
   private readonly clock = new CaptureClock();
   private toldMs = -Infinity;
+  private finishing: Promise<void> | null = null;
   private onOver: () => void = () => {};
+  private readonly giveUp = new AbortController();
 
   /**
    * @param style how the face speaks; `voice` absent: as the learnt unknown speaker.
@@ -76,16 +81,15 @@ export class LiveSession {
       const microphone = await Microphone.open(this.deviceId, HEARD_RATE_HZ);
       if (this.state.value !== "starting") return await microphone.close(); // stopped meanwhile
       this.microphone = microphone;
-      microphone.onLost = (error) => this.end(error.message);
+      microphone.onLost = (error) => void this.finish(error.message);
       this.sampleRateHz = microphone.context.sampleRate;
-      this.stream = this.endpoint.stream({ ...this.style, sampleRateHz: this.sampleRateHz });
-      const { fps, names, lookAheadMs } = await this.stream.ready;
+      const { fps, names, lookAheadMs } = await this.openStream();
       this.names = names;
       this.lookAheadMs = lookAheadMs;
       this.take = new LiveTake(fps, names, this.sampleRateHz);
       this.pacer = new Pacer(fps);
-      this.stream.onFrames = (frames) => this.onFrames(frames);
-      this.stream.onEnd = (error) => this.onStreamEnd(error);
+      this.stream!.onFrames = (frames) => this.onFrames(frames);
+      this.stream!.onEnd = (error) => this.onStreamEnd(error);
       this.monitor = new Monitor(microphone);
       microphone.onPiece = ({ firstSample, samples }) => this.onPiece(firstSample, samples);
       this.state.value = "live";
@@ -101,12 +105,7 @@ export class LiveSession {
    * `i / fps` seconds of the sound. Null when nothing was. Also after the session has ended by itself.
    */
   async stop(): Promise<{ motion: Motion; sound: File } | null> {
-    if (this.state.value === "live") {
-      this.state.value = "stopping";
-      await this.closeMicrophone();
-      await this.lastFrames();
-    }
-    this.end(null);
+    await this.finish(null);
     const motion = this.take?.motion();
     return motion ? { motion, sound: this.take!.sound() } : null;
   }
@@ -166,9 +165,31 @@ export class LiveSession {
     this.monitor!.follow(pacer.delayMs!);
   }
 
+  /** A stream that is ready; a busy endpoint is waited for. */
+  private openStream(): Promise<StreamReady> {
+    return patiently(
+      () => {
+        this.waitingS.value = null;
+        this.stream = this.endpoint.stream({ ...this.style, sampleRateHz: this.sampleRateHz });
+        return this.stream.ready;
+      },
+      { signal: this.giveUp.signal, onWait: (seconds) => (this.waitingS.value = seconds) },
+    );
+  }
+
+  /** Ends the sound and then, when the last frames have come, everything. */
+  private async finish(problem: string | null): Promise<void> {
+    if (this.state.value === "live") {
+      this.state.value = "stopping";
+      this.finishing = this.closeMicrophone().then(() => this.lastFrames());
+    }
+    await this.finishing;
+    this.end(problem);
+  }
+
   /** Until the endpoint has sent everything; not for ever. */
-  private async lastFrames(): Promise<void> {
-    await new Promise<void>((resolve) => {
+  private lastFrames(): Promise<void> {
+    return new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, PATIENCE_MS);
       this.onOver = () => {
         clearTimeout(timer);
@@ -182,7 +203,8 @@ export class LiveSession {
     if (this.state.value === "ended") return;
     this.state.value = "ended";
     this.problem.value = problem;
-    this.latencyMs.value = this.latencyParts.value = null;
+    this.latencyMs.value = this.latencyParts.value = this.waitingS.value = null;
+    this.giveUp.abort();
     this.stream?.close();
     void this.closeMicrophone();
   }
