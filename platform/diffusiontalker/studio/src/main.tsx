@@ -5,6 +5,7 @@ import "./look/base.css";
 import "./look/controls.css";
 import "./look/overlays.css";
 import "./look/layout.css";
+import "./look/panel.css";
 import "./look/timeline.css";
 import { App } from "./ui/App";
 import { Workbench } from "./ui/state/workbench";

@@ -18,7 +18,8 @@ export function DownloadMenu() {
   const sound = bench.sound.value;
   const hasB = bench.settings.compare.value === "takes" && bench.b.motion.value !== null;
   const chosen = hasB ? letter.value : "a";
-  const parameters = bench.takeOf(chosen).parameters.value;
+  const take = bench.takeOf(chosen);
+  const parameters = take.parameters.value;
   const formats = bench.catalogue.abouts.value.get("")?.formats ?? [];
 
   const download = async ({ name, suffix }: Format) => {
@@ -52,6 +53,12 @@ export function DownloadMenu() {
                 { value: "b", label: "B" },
               ]}
             />
+          )}
+          {parameters && take.isLive.value && !parameters.voice && (
+            <p class="text small soft">
+              Files are animated anew from the recording. They know the voice in it, which the live face did not: choose
+              a voice for files that are as what was seen.
+            </p>
           )}
           {problem.value && <Problem text={problem.value} onClose={() => (problem.value = null)} />}
           {parameters && (

@@ -1,6 +1,7 @@
 import { INTENSITY, type TakeSettings } from "../../settings";
 import { useBench } from "../bench";
 import { Choice, Slide } from "../fields";
+import { notHere } from "./notHere";
 import { VoiceField } from "./VoiceField";
 
 /** Who speaks, and how they feel. */
@@ -35,7 +36,8 @@ export function StudentField({ settings }: { settings: TakeSettings }) {
 
 export function EmotionFields({ settings, isLive = false }: { settings: TakeSettings; isLive?: boolean }) {
   const { catalogue } = useBench();
-  const emotions = catalogue.abouts.value.get(settings.student.value)?.emotions ?? [];
+  const about = catalogue.abouts.value.get(settings.student.value);
+  const emotions = about?.emotions ?? [];
   const chosen = settings.emotion.value;
   const isUnknown = chosen !== "" && !emotions.includes(chosen);
   const intensity = settings.intensity.value;
@@ -48,7 +50,7 @@ export function EmotionFields({ settings, isLive = false }: { settings: TakeSett
         options={[
           { value: "", label: isLive ? "None in particular" : "As the sound suggests" },
           ...emotions.map((name) => ({ value: name, label: capital(name) })),
-          ...(isUnknown ? [{ value: chosen, label: `${chosen} (not here)` }] : []),
+          ...(isUnknown ? [{ value: chosen, label: notHere(chosen, about) }] : []),
         ]}
       />
       <Slide

@@ -5,13 +5,15 @@ import { useBench } from "../bench";
 import { Choice } from "../fields";
 import { DeleteVoiceDialog } from "./DeleteVoiceDialog";
 import { EnrollDialog } from "./EnrollDialog";
+import { notHere } from "./notHere";
 
 /** Whose face it is: as the sound suggests, a speaker of the student, or somebody who was enrolled. */
 export function VoiceField({ settings, isLive = false }: { settings: TakeSettings; isLive?: boolean }) {
   const { catalogue, sound } = useBench();
   const asking = useSignal<"enroll" | "delete" | null>(null);
   const student = settings.student.value;
-  const speakers = catalogue.abouts.value.get(student)?.speakers ?? [];
+  const about = catalogue.abouts.value.get(student);
+  const speakers = about?.speakers ?? [];
   const voices = catalogue.voices.value.get(student) ?? [];
   const chosen = settings.voice.value;
   const enrolled = voices.find(({ id }) => id === chosen);
@@ -25,7 +27,7 @@ export function VoiceField({ settings, isLive = false }: { settings: TakeSetting
         onChange={(voice) => (settings.voice.value = voice)}
         options={[
           { value: "", label: isLive ? "Nobody in particular" : "As the sound suggests" },
-          ...(isUnknown ? [{ value: chosen, label: `${chosen} (not here)` }] : []),
+          ...(isUnknown ? [{ value: chosen, label: notHere(chosen, about) }] : []),
         ]}
         groups={[
           {

@@ -20,6 +20,9 @@ export class Take {
   readonly problem = signal<string | null>(null);
   readonly isBusy = computed(() => this.progress.value.name !== "idle");
 
+  /** Whether it was made while somebody spoke: without a voice chosen, a file of the same sound comes out otherwise. */
+  readonly isLive = signal(false);
+
   private sound: Sound | null = null;
   private cancelling: AbortController | null = null;
 
@@ -53,7 +56,10 @@ export class Take {
           (this.progress.value = secondsLeft > 0 ? { name: "waiting", secondsLeft } : { name: "animating" }),
       });
       cancelling.signal.throwIfAborted();
-      this.keep(sound, motion, parameters);
+      this.sound = sound;
+      this.isLive.value = false;
+      this.parameters.value = parameters;
+      this.motion.value = motion;
       return true;
     } catch (error) {
       if (!isAbort(error) && !onError(error)) this.problem.value = messageOf(error);
@@ -63,9 +69,10 @@ export class Take {
     }
   }
 
-  /** Takes over motion that was made elsewhere, such as live. */
-  keep(sound: Sound | null, motion: Motion, parameters: AnimationParameters): void {
-    this.sound = sound;
+  /** Takes over motion that was made live; the same sound can still be animated as a recording. */
+  keepLive(motion: Motion, parameters: AnimationParameters): void {
+    this.sound = null;
+    this.isLive.value = true;
     this.parameters.value = parameters;
     this.motion.value = motion;
   }

@@ -61,6 +61,7 @@ export class Workbench {
   readonly isComparing = computed(() => this.settings.compare.value !== "off");
   readonly showsTwo = computed(() => this.isComparing.value && this.mode.value === "recording");
   readonly isBusy = computed(() => this.a.isBusy.value || this.b.isBusy.value);
+  readonly isWaiting = computed(() => [this.a, this.b].some(({ progress }) => progress.value.name === "waiting"));
   readonly motionA = computed(() => this.a.motion.value);
   readonly motionB = computed(() => {
     const compare = this.settings.compare.value;
@@ -86,6 +87,9 @@ export class Workbench {
       effect(() => void (this.player.speed.value = this.settings.speed.value)),
       effect(() => void (this.player.isLooping.value = this.settings.isLooping.value)),
       effect(() => this.fitDuration()),
+      effect(() => {
+        if (this.isWaiting.value) this.status.value = "The server is busy. Trying again by itself.";
+      }),
       ...[this.settings.a, this.settings.b].map(({ student }) => effect(() => this.learnOf(student.value))),
     ];
     void this.catalogue.load(this.chosenStudents());
@@ -227,7 +231,7 @@ export class Workbench {
     await this.openSound(take.sound);
     const sound = this.sound.value;
     if (sound?.upload !== take.sound) return;
-    this.a.keep(sound, take.motion, parameters);
+    this.a.keepLive(take.motion, parameters);
     this.mode.value = "recording";
     this.status.value = `Recorded ${duration(sound.durationS)} live. Press play to see it again.`;
   }

@@ -17,7 +17,9 @@ export function Plots() {
   const moving = useRef<HTMLCanvasElement>(null);
   const size = useSignal({ width: 0, height: 0, ratio: 1 });
   const durationS = bench.player.durationS;
-  const time = useComputed(() => clock(bench.player.timeS.value));
+  const tenths = useComputed(() => Math.round(bench.player.timeS.value * 10));
+  const valueNow = useComputed(() => tenths.value / 10);
+  const valueText = useComputed(() => clock(tenths.value / 10));
   const isCompared = useComputed(() => bench.isComparing.value && view.apart.value !== null);
   const rows = useComputed(() => rowsOf(size.value.width, size.value.height, isCompared.value));
 
@@ -79,8 +81,8 @@ export function Plots() {
       aria-disabled={durationS.value === 0}
       aria-valuemin={0}
       aria-valuemax={Number(durationS.value.toFixed(2))}
-      aria-valuenow={Number((Math.round(bench.player.timeS.value * 10) / 10).toFixed(1))}
-      aria-valuetext={time}
+      aria-valuenow={valueNow}
+      aria-valuetext={valueText}
       onPointerDown={(event) => {
         event.currentTarget.setPointerCapture(event.pointerId);
         bench.player.seek(timeOf(event));

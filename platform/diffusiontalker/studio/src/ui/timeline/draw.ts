@@ -110,6 +110,7 @@ export function drawCurves(
   curves: readonly Curve[],
   { durationS, inks }: { durationS: number; inks: Inks },
 ): void {
+  if (curves.length === 0) return;
   const [top, bottom] = rows.curves;
   const most = scaleOf(curves);
   context.strokeStyle = inks.line;

@@ -29,9 +29,7 @@ export function Transport() {
       >
         <Icon name={isPlaying ? "pause" : "play"} />
       </button>
-      <span class="time number" role="timer" aria-live="off">
-        {time}
-      </span>
+      <span class="time number">{time}</span>
       {bench.playProblem.value && (
         <Problem text={bench.playProblem.value} onClose={() => (bench.playProblem.value = null)} />
       )}
