@@ -57,14 +57,12 @@ export async function askBlob(url: string, request: Request, options: WaitOption
 
 /** Waits, telling every second how many are left. */
 async function countDown(seconds: number, { signal, onWait }: WaitOptions): Promise<void> {
-  const end = performance.now() + 1000 * seconds;
-  for (;;) {
-    const leftMs = end - performance.now();
-    onWait?.(Math.max(0, Math.ceil(leftMs / 1000)));
-    signal?.throwIfAborted();
-    if (leftMs <= 0) return;
-    await pause(Math.min(1000, leftMs), signal);
+  const endMs = performance.now() + 1000 * seconds;
+  for (let left = Math.ceil(seconds); left > 0; left--) {
+    onWait?.(left);
+    await pause(endMs - 1000 * (left - 1) - performance.now(), signal);
   }
+  onWait?.(0);
 }
 
 async function send(url: string, { method = "GET", body, key }: Request, signal?: AbortSignal): Promise<Response> {
@@ -105,6 +103,7 @@ async function problemOf(response: Response): Promise<EndpointError> {
 
 function pause(ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
+    signal?.throwIfAborted();
     const onAbort = (): void => {
       clearTimeout(timer);
       reject(signal!.reason);
