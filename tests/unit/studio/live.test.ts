@@ -91,8 +91,17 @@ describe("the pace of the face", () => {
   test("between two frames the face rests first and then moves, without a jump", () => {
     const pacer = new Pacer(25);
     expect(
-      [-5, 0, 10, 20, 30, 39.999, 40, 110].map((at) => pacer.frameAt(at)),
-    ).toEqual([0, 0, 0, 0, 0.5, expect.closeTo(1, 3), 1, 2.5]);
+      [-5, 0, 23.9, 24, 32, 39.999, 40, 112].map((at) => pacer.frameAt(at)),
+    ).toEqual([
+      0,
+      0,
+      0,
+      0,
+      expect.closeTo(0.5),
+      expect.closeTo(1, 3),
+      1,
+      expect.closeTo(2.5),
+    ]);
   });
 
   test("one long hiccup does not delay the face for good", () => {

@@ -17,6 +17,8 @@ export interface Device {
 
 /** How fast the level falls after a loud moment: by half in so many seconds. */
 const LEVEL_HALF_LIFE_S = 0.15;
+/** How long a microphone may take to give its first sound. */
+const PATIENCE_MS = 8000;
 
 export class Microphone {
   /** The loudest sample of late, 0 to 1. */
@@ -67,11 +69,13 @@ export class Microphone {
         channelCountMode: "explicit",
       });
       source.connect(capture);
+      await firstMessage(capture.port);
       return new Microphone(context, source, stream.getAudioTracks()[0]!, capture);
     } catch (error) {
       stream.getTracks().forEach((track) => track.stop());
       await context.close();
-      throw error;
+      if (error instanceof SoundError) throw error;
+      throw new SoundError(`the microphone cannot be heard: ${String(error)}; reload the page`);
     }
   }
 
@@ -115,6 +119,20 @@ export function microphoneProblem(errorName: string): string {
   }
 }
 
+/** Until sound comes: a microphone that is open may need a while. */
+function firstMessage(port: MessagePort): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(
+      () => reject(new SoundError("the microphone gives no sound; choose another one, or connect it again")),
+      PATIENCE_MS,
+    );
+    port.onmessage = () => {
+      clearTimeout(timer);
+      resolve();
+    };
+  });
+}
+
 /** A context that hears a stream. Firefox hears microphones at their own rate alone. */
 function heard(stream: MediaStream, sampleRateHz?: number) {
   const context = new AudioContext({ latencyHint: "interactive", sampleRate: sampleRateHz });
@@ -122,8 +140,9 @@ function heard(stream: MediaStream, sampleRateHz?: number) {
     return { context, source: context.createMediaStreamSource(stream) };
   } catch (error) {
     void context.close();
-    if (sampleRateHz === undefined) throw error;
-    return heard(stream);
+    if (sampleRateHz !== undefined) return heard(stream);
+    stream.getTracks().forEach((track) => track.stop());
+    throw new SoundError(`the microphone cannot be heard: ${String(error)}; choose another one`);
   }
 }
 
