@@ -25,8 +25,8 @@ export interface WireAbout {
     max_references: number;
     max_fps: number;
   };
-  formats?: Format[];
-  students?: string[];
+  formats: Format[];
+  students: string[];
 }
 
 export interface WireVoice {
@@ -64,8 +64,8 @@ export function aboutOf(wire: WireAbout): About {
       maxReferences: wire.limits.max_references,
       maxFps: wire.limits.max_fps,
     },
-    formats: wire.formats ?? [],
-    students: wire.students ?? [wire.name],
+    formats: wire.formats,
+    students: wire.students,
   };
 }
 

@@ -2,11 +2,10 @@
 
 import { signal, type ReadonlySignal, type Signal } from "@preact/signals";
 
-import { patiently, type Endpoint, type EndpointError, type Frames, type LiveStream } from "../endpoint";
-import type { StreamReady, StyleParameters } from "../endpoint";
+import { patiently } from "../endpoint";
+import type { Endpoint, EndpointError, Frames, LiveStream, StreamReady, StyleParameters } from "../endpoint";
 import type { Motion } from "../motion/motion";
-import { Microphone } from "../sound";
-import { toInt16 } from "../sound/wav";
+import { Microphone, toInt16 } from "../sound";
 import { CaptureClock } from "./capture-clock";
 import { Monitor } from "./monitor";
 import { Pacer } from "./pacer";

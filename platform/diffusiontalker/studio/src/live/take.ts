@@ -2,7 +2,7 @@
 
 import { EndpointError, type Frames } from "../endpoint";
 import { sampleInto, type Motion } from "../motion/motion";
-import { wavOf } from "../sound/wav";
+import { wavOf } from "../sound";
 
 const FIRST_FRAMES = 1024;
 

@@ -4,4 +4,4 @@ export { Microphone, microphones, type Device } from "./microphone";
 export { peaksOf, type Peaks } from "./peaks";
 export { Recorder } from "./recorder";
 export { SoundError, soundOf, type Sound } from "./sound";
-export { wavOf } from "./wav";
+export { toInt16, wavOf } from "./wav";
