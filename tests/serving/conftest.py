@@ -15,10 +15,17 @@ def bundle_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def teacher_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("bundles") / "teacher" / "bundle"
+    save_bundle(tiny_bundle(seed=7, steps=3), path)
+    return path
+
+
 @pytest.fixture(scope="module")
-def endpoint(bundle_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
-    """Shared by the tests that leave it as it is, and by the last, which ends it."""
-    started = Endpoint(bundle_path, tmp_path_factory.mktemp("endpoint"))
+def endpoint(bundle_path: Path, teacher_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
+    """Of two students; shared by the tests that leave it as it is, and by the last, which ends it."""
+    started = Endpoint(bundle_path, tmp_path_factory.mktemp("endpoint"), "--bundle", str(teacher_path))
     try:
         started.wait()
         yield started

@@ -1,12 +1,14 @@
 """`diffusiontalker serve`: what comes out of Ray Serve is what `animate` gives, by every way in."""
 
 import asyncio
+import re
 import shlex
 import shutil
 import subprocess
 from pathlib import Path
 
 import grpc
+import httpx
 import numpy as np
 import pytest
 from endpoint import wait_for
@@ -37,6 +39,11 @@ def bundle(bundle_path):
 
 
 @pytest.fixture(scope="module")
+def teacher(teacher_path):
+    return load_bundle(teacher_path)
+
+
+@pytest.fixture(scope="module")
 def channel(endpoint):
     with grpc.insecure_channel(f"127.0.0.1:{endpoint.grpc_port}") as opened:
         yield opened
@@ -63,6 +70,48 @@ def test_files_streams_and_voices_equal_animate(endpoint, bundle):
             stream.end()
             assert_equal(np.concatenate([piece.coefficients for piece in stream]), expected)
         client.delete(voice["id"])
+
+
+def test_the_studio_is_served(endpoint):
+    with httpx.Client(base_url=endpoint.url, timeout=30.0) as client:
+        page = client.get("/", follow_redirects=True)
+        assert (page.status_code, page.url.path) == (200, "/studio/"), page.text
+        assert "script-src 'self'" in page.headers["content-security-policy"]
+        (script,) = re.findall(r'src="\./(assets/[^"]+\.js)"', page.text)
+        for path in ("/studio/", f"/studio/{script}", "/studio/head.glb"):
+            answer = client.get(path)
+            assert answer.headers["content-encoding"] == "gzip", path
+            again = client.get(path, headers={"if-none-match": answer.headers["etag"]})
+            assert (again.status_code, again.content) == (304, b"")
+            only = client.head(path)
+            assert (only.status_code, only.content, only.headers["etag"]) == (200, b"", answer.headers["etag"])
+
+
+def test_every_student_is_asked_by_its_name(endpoint, bundle, teacher, channel):
+    samples, reference = speech(seed=1, seconds=1.5), speech(seed=2, seconds=2.0)
+    with Client(endpoint.url, retries=0) as client:
+        about = client.about()
+        assert (about["students"], about["digest"]) == (["first", "teacher"], bundle.digest)
+        for name, student in (("first", bundle), ("teacher", teacher)):
+            expected = animate(student, samples, voice=enroll(student, [reference], name="r")).coefficients
+            assert_equal(client.animate(wav(samples), reference=wav(reference), student=name).coefficients, expected)
+        with client.stream(student="teacher", voice="anna", sample_format="float32") as stream:
+            stream.send(samples)
+            stream.end()
+            expected = animate(teacher, samples, voice="anna", emotion="neutral").coefficients
+            assert_equal(np.concatenate([piece.coefficients for piece in stream]), expected)
+        with pytest.raises(EndpointError, match="there are first, teacher") as caught:
+            client.animate(wav(samples), student="nobody")
+        assert caught.value.code == "unknown_student"
+    controller = a2f_controller_service_pb2_grpc.A2FControllerServiceStub(channel)
+    header, *_ = a2f_messages(samples)
+    call = controller.ProcessAudioStream(iter([header]), metadata=(("student", "nobody"),), timeout=60)
+    with pytest.raises(grpc.RpcError) as refused:
+        list(call)
+    assert refused.value.code() == grpc.StatusCode.NOT_FOUND
+    exporter = a2x_export_config_service_pb2_grpc.A2XExportConfigServiceStub(channel)
+    configs = exporter.GetConfigs(a2x_export_config_service_pb2.ConfigsTypeRequest(), timeout=20)
+    assert {config.name for config in configs} == {"bundle.yaml", "teacher.yaml"}
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")

@@ -4,7 +4,6 @@ Knows neither a protocol nor Ray: a replica of Ray Serve and a plain server run 
 """
 
 import asyncio
-import logging
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
@@ -31,7 +30,7 @@ from diffusiontalker.serving.service import (
 from diffusiontalker.serving.student import Student
 from diffusiontalker.serving.voice_registry import VoiceRegistry
 
-logger = logging.getLogger(__name__)
+_MOST_SHOWN = 80
 
 
 class Core:
@@ -68,7 +67,8 @@ class Core:
         if name is None:
             return self._first
         if name not in self.students:
-            raise ServingError("unknown_student", f"there is no student '{name}'; there are {', '.join(self.students)}")
+            known = ", ".join(self.students)
+            raise ServingError("unknown_student", f"there is no student {name[:_MOST_SHOWN]!r}; there are {known}")
         return self.students[name]
 
     def authenticate(self, header: str | None) -> Caller:

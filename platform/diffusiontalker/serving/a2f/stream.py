@@ -75,9 +75,9 @@ async def animate(
     Raises:
         ServingError: when the client, or the service, does not keep to the contract.
     """
-    facts = service.student(student)
     requests = Requests(messages, limits=limits)
     header = await requests.header()
+    facts = service.student(student)
     sound = Sound(header.audio_header, limits=limits)
     shapes = BlendShapes(facts.channel_names, header.blendshape_params)
     if shapes.unknown_names:

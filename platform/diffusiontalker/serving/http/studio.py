@@ -114,7 +114,7 @@ def studio_routes() -> APIRouter:
         try:
             file = await page.file(name or "index.html")
         except PageError as error:
-            return PlainTextResponse(f"{error}\n\nThe endpoint works without it: see docs.\n", status_code=404)
+            return PlainTextResponse(f"{error}\n\nAll else of the endpoint works, see /docs\n", status_code=404)
         if file is None:
             raise ServingError("unknown_path", f"the Studio has no file {shown(name)}; open /studio/")
         return _sent(file, request)
