@@ -60,7 +60,7 @@ function FieldsOfB({ contrast }: { contrast: Contrast }) {
     ),
   };
   return (
-    <fieldset class="group second">
+    <fieldset class="group second" aria-label="B settings">
       <legend>
         <span class="letter b">B</span> {LEGENDS[contrast] ?? "Face"}
       </legend>

@@ -23,7 +23,7 @@ export function SoundGroup() {
             onClick={() => void bench.toggleRecording()}
           >
             <Icon name="microphone" />
-            {recording.isStarting.value ? "Starting …" : bench.sound.value ? "Record anew" : "Record"}
+            {recording.isStarting.value ? "Starting …" : "Record"}
           </button>
           <FileButton
             accept="audio/*,video/*,.wav,.flac,.ogg,.mp3,.m4a"
