@@ -5,9 +5,9 @@
  * Times are milliseconds since the sound began. Knows no browser.
  */
 
-/** Frames whose lateness is remembered, in seconds. */
-const MEMORY_S = 4;
-/** Share of frames that must come in time; the few that do not are held up for a moment. */
+/** How long the lateness of frames is remembered. */
+const MEMORY_S = 10;
+/** Share of frames that must come in time: when all stands still for half a second once, no delay is worth it. */
 const IN_TIME = 0.95;
 /** What is kept in hand. */
 const SPARE_MS = 4;
