@@ -226,7 +226,9 @@ def _draw(corpus: "Corpus", summary: "CorpusSummary", folder: Path) -> None:
     ]
     pictures = {
         "corpus": render(lambda: draw_corpus(summary)),
-        "channels": render(lambda: draw_channel_bars(activity, quantity="coefficient")),
+        "channels": render(
+            lambda: draw_channel_bars(activity, quantity="coefficient", missing=summary.info.missing_channels)
+        ),
         "curves": render(lambda: draw_curves(panels, channels=[channel.name for channel in most_active])),
     }
     with publish_directory(folder) as temporary:

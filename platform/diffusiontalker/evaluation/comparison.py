@@ -17,7 +17,7 @@ from diffusiontalker.evaluation.comparison_checks import Evidence, comparison_ch
 from diffusiontalker.evaluation.controls import MeanFace, Ridge, ShuffledAudio, Truth
 from diffusiontalker.evaluation.enrolled_voices import enrolled_voice_scores, plan_enrollments
 from diffusiontalker.evaluation.measuring import EvaluationConfig, Measurement, Stage, headline_figures, measure
-from diffusiontalker.evaluation.pictures import make_pictures, size_and_speed
+from diffusiontalker.evaluation.pictures import make_pictures, playing, size_and_speed
 from diffusiontalker.evaluation.protocol import DEFAULT_SPLITS, report_content
 from diffusiontalker.evaluation.report import Report, write_report
 from diffusiontalker.evaluation.scoring import EvaluationError
@@ -138,7 +138,11 @@ def compare(
         scored_channels=stage.scorer.channel_names, seed=config.seed, training_log=training_log,
     )  # fmt: skip
     chart = size_and_speed(content["systems"], teacher=cast.teacher, where=content["headline_group"])
-    return write_report(Report(directory=out, content=content | extras), [*chart, *pictures])
+    shown = playing(
+        measurement.showcase, hero_first, scored_channels=stage.scorer.channel_names, channels=config.curve_channels
+    )
+    content |= extras | {"played": shown.summary() if shown else None}
+    return write_report(Report(directory=out, content=content), [*chart, *pictures], playing=shown)
 
 
 def comparison_systems(corpus: Corpus, bundles: Mapping[str, Bundle], config: ComparisonConfig) -> list[System]:

@@ -17,6 +17,7 @@ from diffusiontalker.data import Clip, Corpus
 from diffusiontalker.evaluation.controls import ShuffledAudio, Truth
 from diffusiontalker.evaluation.latency import Latency, joined_clip, measure_side_by_side
 from diffusiontalker.evaluation.pictures import Showcase
+from diffusiontalker.evaluation.played_clips import choose_clips
 from diffusiontalker.evaluation.scoring import ClipScorer, ClipTerms, EvaluationError, pool
 from diffusiontalker.evaluation.systems import BundleSystem, System
 from diffusiontalker.face import Rig
@@ -43,6 +44,9 @@ class EvaluationConfig:
     curve_channels: tuple[str, ...] = ("jawOpen", "mouthFunnel", "mouthPucker", "mouthSmileLeft", "browInnerUp",
                                        "eyeBlinkLeft")  # fmt: skip
     """Channels whose curves are drawn."""
+    report_clips: int = 3
+    """Held-out clips that the page plays, sound and faces inside it, from the least lip error to the largest; 0 leaves
+    them out, as some corpora must not be passed on."""
     latency_audio_s: float = 10.0
     """Length of the audio for the real-time factor, in seconds; 0 leaves the measurement out."""
     latency_repeats: int = 3
@@ -50,7 +54,9 @@ class EvaluationConfig:
 
     def __post_init__(self) -> None:
         """Checks ranges."""
-        for field, lowest in (("num_samples", 1), ("max_clips", 0), ("num_curve_clips", 1), ("latency_repeats", 1)):
+        for field, lowest in (
+            ("num_samples", 1), ("max_clips", 0), ("num_curve_clips", 1), ("report_clips", 0), ("latency_repeats", 1)
+        ):  # fmt: skip
             if getattr(self, field) < lowest:
                 raise ValueError(f"{field} is {getattr(self, field)}, expected at least {lowest}")
         if self.latency_audio_s < 0:
@@ -146,6 +152,10 @@ def measure(stage: Stage, systems: Sequence[System], *, with_means: bool = True)
                 showcase.keep(system, [predictions[index] for index in drawn])
                 singles = [next(iter(estimates.values()))[index] for index in headline.clips]
                 by_seed[system.name] = _by_seed(singles, stage.scorer)
+                showcase.played[system.name] = choose_clips(
+                    list(headline.clips.values()), [predictions[index][0] for index in headline.clips],
+                    [samples[0] for samples in singles], count=config.report_clips,
+                )  # fmt: skip
         seconds = time.perf_counter() - begin
         logger.info("system %d of %d, '%s': measured in %.1f s", number, len(systems), system.name, seconds)
     return Measurement(rows=rows, by_seed=by_seed, showcase=showcase)

@@ -12,6 +12,7 @@ import numpy as np
 from diffusiontalker.data import Clip
 from diffusiontalker.evaluation import personalization, plots
 from diffusiontalker.evaluation.controls import ShuffledAudio
+from diffusiontalker.evaluation.played_clips import PlayedClip, Playing
 from diffusiontalker.evaluation.systems import BundleSystem, System
 from diffusiontalker.face import MotionClip, Rig
 
@@ -40,6 +41,8 @@ class Showcase:
     clips: Sequence[Clip]
     predictions: dict[str, list[np.ndarray]] = dataclasses.field(default_factory=dict)
     """System name -> per clip (samples, frames, channels)."""
+    played: dict[str, list[PlayedClip]] = dataclasses.field(default_factory=dict)
+    """System name -> the clips that a page plays when it is about that system."""
 
     def keep(self, system: System, predictions: list[np.ndarray]) -> None:
         """Remembers what a system predicted for `clips`."""
@@ -112,6 +115,17 @@ def _protagonists(systems: Sequence[System]) -> tuple[System | None, System | No
         return (controls[-1], None) if controls else (None, None)
     others = [system for system in bundles if system.family != bundles[0].family]
     return bundles[0], next(iter(others or reversed(controls)), None)
+
+
+def playing(
+    showcase: Showcase, systems: Sequence[System], *, scored_channels: Sequence[str], channels: Sequence[str]
+) -> Playing | None:
+    """What the page plays: clips of the system that it is about; None when there are none."""
+    shown, _ = _protagonists(systems)
+    clips = showcase.played.get(shown.name) if shown else None
+    if shown is None or not clips:
+        return None
+    return Playing(system=shown.name, clips=clips, channel_names=scored_channels, curves=channels)
 
 
 def _motions(showcase: Showcase, name: str, channels: Sequence[str]) -> list[list[MotionClip]]:

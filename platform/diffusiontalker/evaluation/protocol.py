@@ -8,7 +8,7 @@ from diffusiontalker.config import config_digest, require_new, run_provenance, t
 from diffusiontalker.data import Corpus
 from diffusiontalker.evaluation.findings import headline_and_checks, personalization_checks
 from diffusiontalker.evaluation.measuring import EvaluationConfig, Measurement, Stage, measure
-from diffusiontalker.evaluation.pictures import make_pictures
+from diffusiontalker.evaluation.pictures import make_pictures, playing
 from diffusiontalker.evaluation.report import FORMAT, VERSION, Report, write_report
 from diffusiontalker.evaluation.systems import System
 from diffusiontalker.face import Rig
@@ -53,7 +53,11 @@ def evaluate(
     )  # fmt: skip
     content |= extras
     content["checks"] += personalization_checks(content)
-    return write_report(Report(directory=out, content=content), pictures)
+    shown = playing(
+        measurement.showcase, systems, scored_channels=stage.scorer.channel_names, channels=config.curve_channels
+    )
+    content["played"] = shown.summary() if shown else None
+    return write_report(Report(directory=out, content=content), pictures, playing=shown)
 
 
 def report_content(corpus: Corpus, rig: Rig, stage: Stage, measurement: Measurement) -> dict[str, Any]:

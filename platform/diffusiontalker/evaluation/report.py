@@ -2,13 +2,20 @@
 
 import dataclasses
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from diffusiontalker.config import publish_directory
-from diffusiontalker.evaluation.pages import page_environment
+from diffusiontalker.evaluation.pages import player_script, render_page
 from diffusiontalker.evaluation.pictures import Picture
+from diffusiontalker.evaluation.played_clips import Playing
+from diffusiontalker.face import builtin_rig
+from diffusiontalker.face.writers import head_glb_bytes
+from diffusiontalker.studio import PageError
+
+logger = logging.getLogger(__name__)
 
 FORMAT = "diffusiontalker-report"
 VERSION = 1
@@ -125,8 +132,13 @@ def results_table(rows: Sequence[Mapping[str, Any]], *, columns: Mapping[str, st
     return "\n".join(lines)
 
 
-def write_report(report: Report, pictures: Sequence[Picture]) -> Report:
+def write_report(report: Report, pictures: Sequence[Picture], *, playing: Playing | None = None) -> Report:
     """Writes the folder in one step: it is there whole or not at all.
+
+    Args:
+        report: what is written.
+        pictures: shown on the page, and laid beside it.
+        playing: clips that the page plays; None leaves them out.
 
     Raises:
         ArtefactError: when the folder exists or cannot be written.
@@ -138,19 +150,26 @@ def write_report(report: Report, pictures: Sequence[Picture]) -> Report:
             (plots / f"{picture.key}.png").write_bytes(picture.png["light"])
         text = json.dumps(report.content, indent=2, ensure_ascii=False, allow_nan=False)
         (folder / "report.json").write_text(text + "\n", encoding="utf-8")
-        (folder / "report.html").write_text(render_html(report, pictures), encoding="utf-8")
+        (folder / "report.html").write_text(render_html(report, pictures, playing=playing), encoding="utf-8")
     return report
 
 
-def render_html(report: Report, pictures: Sequence[Picture]) -> str:
-    """The page, with every picture inside it."""
+def render_html(report: Report, pictures: Sequence[Picture], *, playing: Playing | None = None) -> str:
+    """The page, with every picture and clip inside it."""
     columns = _columns(report.content)
     tables = [_table(group, columns) for group in report.content["groups"]]
-    return (
-        page_environment()
-        .get_template("report.html")
-        .render(content=report.content, pictures=pictures, columns=columns, tables=tables)
-    )
+    script, missing, played = "", "", None
+    if playing is not None:
+        try:
+            script = player_script()
+            played = playing.encoded(head=head_glb_bytes(builtin_rig()))
+        except PageError as error:
+            missing = str(error)
+            logger.warning("%s: clips cannot be played: %s", report.directory / "report.html", error)
+    return render_page(
+        "report.html", script=script, content=report.content, pictures=pictures, columns=columns, tables=tables,
+        played=played, missing=missing,
+    )  # fmt: skip
 
 
 def _columns(content: Mapping[str, Any]) -> list[Column]:

@@ -43,7 +43,7 @@ SURFACE = {
     "plain_at_once rates ray rounds seconds seed speech streams target_ms threads timeout url voice warm_up",
     "serve": "bundle cache device grpc_port ha_proxy host keys max_streams port voices",
     "keys new": "NAME file requests_per_minute",
-    "evaluate": "bundle corpus device headline_speaker max_clips num_samples out rig splits",
+    "evaluate": "bundle corpus device headline_speaker max_clips num_samples out report_clips rig splits",
 }
 
 

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from matplotlib.text import Text
 
-from diffusiontalker.data import Clip, Corpus, inspect_corpus
+from diffusiontalker.data import Clip, Corpus, inspect_corpus, write_corpus
 from diffusiontalker.evaluation import plots
 from diffusiontalker.evaluation.plots.embeddings import principal_axes
+from diffusiontalker.face import CHANNELS
 
 PNG = b"\x89PNG"
 
@@ -86,6 +87,28 @@ def test_a_corpus_picture_shows_minutes_and_movement(corpus: Corpus):
     minutes, movement = plots.draw_corpus(inspect_corpus(corpus)).axes
     assert sum(bar.get_width() for bar in minutes.patches) == pytest.approx(corpus.info.seconds / 60)
     assert len(movement.patches) == 52
+
+
+def test_a_corpus_picture_tells_the_tongue_from_the_eyes_and_marks_what_the_source_lacks(clips: list[Clip], tmp_path):
+    lacking = ["tongueOut", "cheekPuff"]
+    write_corpus(
+        clips, str(tmp_path / "corpus"), motion_fps=clips[0].motion.fps, channel_names=CHANNELS, source={},
+        missing_channels=lacking,
+    )  # fmt: skip
+    _, movement = plots.draw_corpus(inspect_corpus(Corpus.open(tmp_path / "corpus"))).axes
+    regions = {bars.get_label(): len(bars) for bars in movement.containers}
+    assert regions == {"mouth and jaw": 27, "brows, eyes, cheeks, nose": 24, "tongue": 1}
+    assert "*: missing in some or all of the source" in movement.get_title()
+    labels = [label.get_text() for label in movement.get_yticklabels()]
+    assert sorted(label for label in labels if label.endswith("*")) == ["cheekPuff*", "tongueOut*"]
+
+
+def test_bars_name_the_tongue_and_mark_what_the_source_lacks():
+    values = {"mine": {"jawOpen": 0.1, "tongueOut": 0.2, "cheekPuff": 0.0}}
+    mouth, others = plots.draw_channel_bars(values, quantity="x", missing=["cheekPuff"]).axes
+    assert [label.get_text() for label in others.get_yticklabels()] == ["tongueOut", "cheekPuff*"]
+    assert mouth.get_title() == "mouth and jaw"
+    assert others.get_title() == ("brows, eyes, cheeks, nose, tongue (*: missing in some or all of the source)")
 
 
 def bubbles() -> list[plots.Bubble]:

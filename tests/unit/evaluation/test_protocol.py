@@ -118,9 +118,20 @@ def test_the_page_needs_no_other_file_and_escapes_what_it_shows(report: Report):
     sources = re.findall(r'(?:src|srcset|href)="([^"]{0,30})', page)
     assert sources
     assert all(source.startswith("data:image/png;base64,") for source in sources)
-    assert "http" not in re.sub(r"base64,[^\"]*", "", page)
+    assert "://" not in re.sub(r"base64,[^\"]*|<script.*?</script>", "", page, flags=re.DOTALL)
     assert "A &lt;small&gt; test" in page
     assert "not comparable" in page
+
+
+def test_the_report_names_the_clips_that_its_page_plays(report: Report):
+    played = report.content["played"]
+    assert played["system"] == "teacher"
+    assert [clip["place"] for clip in played["clips"]] == ["best", "median", "worst"]
+    errors = [clip["lip_error_mm"] for clip in played["clips"]]
+    assert errors == sorted(errors)
+    assert {clip["speaker"] for clip in played["clips"]} == {"anna"}
+    page = (report.directory / "report.html").read_text(encoding="utf-8")
+    assert all(f"{clip['clip_id']} ({clip['place']}," in page for clip in played["clips"])
 
 
 def test_pictures_lie_beside_the_page(report: Report):
@@ -134,12 +145,14 @@ def test_evaluating_again_gives_the_same_numbers(
     corpus: Corpus, bundle: Bundle, rig: Rig, report: Report, tmp_path: Path
 ):
     systems = standard_systems(corpus, {"teacher": bundle})
-    config = dataclasses.replace(CONFIG, latency_audio_s=0.0)
+    config = dataclasses.replace(CONFIG, latency_audio_s=0.0, report_clips=0)
     again = evaluate(corpus, systems, rig=rig, out=tmp_path / "again", config=config, splits=("test",))
     timed = {"rtf": None, "frames_per_s": None, "latency": None}
     for row in again.rows("test"):
         assert row | timed == report.row(row["name"], group="test") | timed
         assert row["rtf"] is None
+    assert again.content["played"] is None
+    assert "See and hear it" not in (again.directory / "report.html").read_text(encoding="utf-8")
 
 
 def test_an_existing_report_is_left_alone(corpus: Corpus, rig: Rig, report: Report):
@@ -151,6 +164,7 @@ def test_an_existing_report_is_left_alone(corpus: Corpus, rig: Rig, report: Repo
 
 def test_the_truth_alone_makes_a_report(corpus: Corpus, rig: Rig, tmp_path: Path):
     report = evaluate(corpus, [Truth()], rig=rig, out=tmp_path / "out", splits=("validation", "test"))
+    assert report.content["played"] is None
     assert report.content["headline"] == "Only the truth was measured, on 5 held-out clips (test) of 2 speakers."
 
 

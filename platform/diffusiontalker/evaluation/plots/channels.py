@@ -1,6 +1,6 @@
 """One number per ARKit channel: the main system as bars, what it is compared with as markers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -11,12 +11,15 @@ from diffusiontalker.face.arkit import CHANNELS, LIP_CHANNELS
 _MARKERS = "DosX^v"
 
 
-def draw_channel_bars(values: Mapping[str, Mapping[str, float | None]], *, quantity: str) -> Figure:
+def draw_channel_bars(
+    values: Mapping[str, Mapping[str, float | None]], *, quantity: str, missing: Collection[str] = ()
+) -> Figure:
     """Mouth and jaw channels at the left, the rest at the right, longest bar first.
 
     Args:
         values: system -> channel -> number (None is left out); the first system gets the bars.
         quantity: what the horizontal axis shows, with its unit.
+        missing: channels that the corpus lacks; they are marked.
     """
     main = next(iter(values.values()))
     lips = {CHANNELS[index] for index in LIP_CHANNELS}
@@ -25,9 +28,11 @@ def draw_channel_bars(values: Mapping[str, Mapping[str, float | None]], *, quant
     height = 1.2 + 0.21 * max(len(side) for side in sides)
     figure = Figure(figsize=(11.0, height), layout="constrained")
     axes = figure.subplots(1, 2, sharex=True)
-    for axis, side, title in zip(axes, sides, ("mouth and jaw", "brows, eyes, cheeks, nose"), strict=True):
+    others = "brows, eyes, cheeks, nose" + (", tongue" if "tongueOut" in names else "")
+    for axis, side, title in zip(axes, sides, ("mouth and jaw", others), strict=True):
         _fill(axis, side, values)
-        axis.set_title(title)
+        axis.set_yticks(range(len(side)), [style.marked(name, missing) for name in side])
+        axis.set_title(title + (f" ({style.MISSING})" if any(name in missing for name in side) else ""))
         axis.set_xlabel(quantity)
     handles, labels = axes[0].get_legend_handles_labels()
     order = [len(labels) - 1, *range(len(labels) - 1)]
@@ -48,6 +53,5 @@ def _fill(axis: Axes, names: Sequence[str], values: Mapping[str, Mapping[str, fl
             marker=_MARKERS[(number - 1) % len(_MARKERS)], color=style.series(number),
             markeredgecolor=style.paper(), markeredgewidth=0.6,
         )  # fmt: skip
-    axis.set_yticks(rows, names)
     axis.set_ylim(len(names) - 0.4, -0.6)
     axis.grid(axis="y", visible=False)

@@ -8,6 +8,7 @@ from diffusiontalker.evaluation.plots import style
 from diffusiontalker.face.arkit import CHANNELS, LIP_CHANNELS
 
 _MOST_SPEAKERS = 30
+_REGIONS = ("mouth and jaw", "brows, eyes, cheeks, nose", "tongue")
 
 
 def draw_corpus(summary: CorpusSummary) -> Figure:
@@ -41,15 +42,23 @@ def _draw_minutes(axis: Axes, summary: CorpusSummary) -> None:
 
 
 def _draw_activity(axis: Axes, summary: CorpusSummary) -> None:
-    lips = {CHANNELS[index] for index in LIP_CHANNELS}
     channels = sorted(summary.channels, key=lambda channel: -channel.std)
-    for number, (label, is_lip) in enumerate((("mouth and jaw", True), ("brows, eyes, cheeks, nose, tongue", False))):
-        rows = [row for row, channel in enumerate(channels) if (channel.name in lips) == is_lip]
-        lengths = [channels[row].std for row in rows]
-        axis.barh(rows, lengths, color=style.series(number), height=0.7, label=label)
-    axis.set_title("how much each channel moves")
-    axis.set_yticks(range(len(channels)), [channel.name for channel in channels], fontsize=7)
+    regions = [_region(channel.name) for channel in channels]
+    for number, region in enumerate(_REGIONS):
+        rows = [row for row, own in enumerate(regions) if own == region]
+        if rows:
+            lengths = [channels[row].std for row in rows]
+            axis.barh(rows, lengths, color=style.series(number), height=0.7, label=region)
+    missing = set(summary.info.missing_channels)
+    axis.set_title("how much each channel moves" + (f" ({style.MISSING})" if missing else ""))
+    names = [style.marked(channel.name, missing) for channel in channels]
+    axis.set_yticks(range(len(channels)), names, fontsize=7)
     axis.set_ylim(len(channels) - 0.4, -0.6)
     axis.set_xlabel("standard deviation (coefficient, 0 to 1)")
     axis.grid(axis="y", visible=False)
     axis.legend(loc="lower right")
+
+
+def _region(name: str) -> str:
+    lips = {CHANNELS[index] for index in LIP_CHANNELS}
+    return "tongue" if name == "tongueOut" else "mouth and jaw" if name in lips else "brows, eyes, cheeks, nose"

@@ -1,7 +1,7 @@
 """One look for every picture, in a light and a dark version, without pyplot and its global state."""
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import matplotlib
@@ -11,14 +11,19 @@ from matplotlib.typing import ColorType
 
 THEMES = ("light", "dark")
 
+MISSING = "*: missing in some or all of the source"
+"""What the star of `marked` means."""
+
+# The Studio's surface, ink, ink-soft, line and curves; pages lay pictures on its surface. The second curve comes first,
+# as the first is too close to the ink of the truth. Pictures may have more series than the Studio has curves.
 _SERIES = {
-    "light": ("#2563eb", "#d97706", "#0f766e", "#9333ea", "#dc2626", "#0891b2", "#65a30d", "#db2777"),
-    "dark": ("#60a5fa", "#fbbf24", "#2dd4bf", "#c084fc", "#f87171", "#22d3ee", "#a3e635", "#f472b6"),
+    "light": ("#d96a12", "#1e4798", "#287b70", "#8a2c66", "#368ed9", "#b3261e", "#6a8f1d", "#7a5cc9"),
+    "dark": ("#f88a1a", "#6c9bff", "#84d5cf", "#cb86b0", "#f9da49", "#ff8f84", "#b6d957", "#b79cff"),
 }
-_INK = {"light": "#111827", "dark": "#f3f4f6"}
-_MUTED = {"light": "#6b7280", "dark": "#9ca3af"}
-_GRID = {"light": "#e5e7eb", "dark": "#2d3440"}
-_PAPER = {"light": "#ffffff", "dark": "#161b22"}
+_INK = {"light": "#1b1c1f", "dark": "#edeeef"}
+_MUTED = {"light": "#5b5d63", "dark": "#a5a9b1"}
+_GRID = {"light": "#e0dfdb", "dark": "#2d3035"}
+_PAPER = {"light": "#ffffff", "dark": "#1b1d20"}
 
 
 def render(draw: Callable[[], Figure], *, dpi: int = 120) -> dict[str, bytes]:
@@ -46,6 +51,11 @@ def series(index: int) -> ColorType:
     """Colour of the `index`-th series of a picture in the current theme; the list repeats when it is used up."""
     colors: Sequence[ColorType] = matplotlib.rcParams["axes.prop_cycle"].by_key()["color"]
     return colors[index % len(colors)]
+
+
+def marked(channel: str, missing: Collection[str]) -> str:
+    """The channel's name, with a star when it is one of those that a corpus lacks."""
+    return f"{channel}*" if channel in missing else channel
 
 
 def _settings(theme: str) -> dict[Any, Any]:
