@@ -7,8 +7,10 @@
 
 /** How long the lateness of frames is remembered. */
 const MEMORY_S = 10;
-/** Share of frames that must come in time: when all stands still for half a second once, no delay is worth it. */
-const IN_TIME = 0.95;
+/** Share of them that need not come in time: when all stands still for half a second once, no delay is worth it. */
+const LATE_SHARE = 0.05;
+/** The same of the first frames, of which there are so few that one standstill could be most of them. */
+const LATE_SHARE_AT_FIRST = 1 / 3;
 /** What is kept in hand. */
 const SPARE_MS = 4;
 /**
@@ -23,7 +25,9 @@ const SHRINKING = 0.1;
 export class Pacer {
   /** Between a sound and its face. Null until the first frame has come. */
   delayMs: number | null = null;
-  /** The part of it that is there so that the face moves evenly. */
+  /** How late frames come after their instant, but for the latest few. */
+  arrivalMs = 0;
+  /** The part of the delay that is there so that the face moves evenly. */
   readonly marginMs: number;
 
   private readonly lateness: number[] = [];
@@ -37,18 +41,15 @@ export class Pacer {
     this.mostRemembered = Math.ceil(MEMORY_S * fps);
   }
 
-  /** How late frames come after their instant, but for the latest few. */
-  get arrivalMs(): number {
-    const sorted = [...this.lateness].sort((one, other) => one - other);
-    return sorted[Math.ceil(IN_TIME * sorted.length) - 1] ?? 0;
-  }
-
   /** Frames came. */
   note(firstFrame: number, numFrames: number, nowMs: number): void {
     for (let frame = firstFrame; frame < firstFrame + numFrames; frame++) {
       this.lateness.push(nowMs - frame * this.intervalMs);
     }
     this.lateness.splice(0, this.lateness.length - this.mostRemembered);
+    const sorted = this.lateness.toSorted((one, other) => other - one);
+    const numLate = Math.min(LATE_SHARE * this.mostRemembered, LATE_SHARE_AT_FIRST * sorted.length);
+    this.arrivalMs = sorted[Math.floor(numLate)]!;
     if (this.delayMs === null) {
       this.delayMs = this.wantedMs;
       this.lastMs = nowMs;
