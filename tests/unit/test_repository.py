@@ -59,6 +59,11 @@ def test_clients_and_files_of_motion_do_without_torch(module):
     assert run_python(code) == "[]"
 
 
+@pytest.mark.parametrize("module", ["data", "orchestration.import_job", "serving.decode_process"])
+def test_what_reads_recordings_does_without_torch(module):
+    assert run_python(f"import sys, diffusiontalker.{module}; print('torch' in sys.modules)") == "False"
+
+
 def test_rooms_below_orchestration_load_without_ray_and_matplotlib():
     rooms = ", ".join(f"diffusiontalker.{room}" for room in ROOMS if room not in ("orchestration", "evaluation"))
     assert run_python(f"import sys, {rooms}; print(sorted({{'ray', 'matplotlib'}} & set(sys.modules)))") == "[]"

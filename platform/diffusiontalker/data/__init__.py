@@ -1,10 +1,9 @@
 """Corpora: paired speech and motion, imported or synthesized, stored as Parquet shards, read as a stream.
 
-Knows nothing about models or losses.
+Knows nothing about models or losses. Only `data.collate`, which makes batches, needs torch: imports do without.
 """
 
 from diffusiontalker.data.clip import SPLITS, Clip, CorpusError
-from diffusiontalker.data.collate import Batch, collate
 from diffusiontalker.data.corpus import TEACHER_GENERATOR, Block, Corpus, CorpusInfo, MissingCorpusError
 from diffusiontalker.data.corpus_writer import CorpusWriter, discard_unfinished_corpus, write_corpus
 from diffusiontalker.data.importers import (
@@ -46,7 +45,6 @@ __all__ = [
     "SPEAKER_NAMES",
     "SPLITS",
     "TEACHER_GENERATOR",
-    "Batch",
     "Block",
     "CheckedClip",
     "Clip",
@@ -76,7 +74,6 @@ __all__ = [
     "channel_statistics",
     "checked_clip",
     "checked_or_rejected",
-    "collate",
     "cut_at_quiet",
     "discard_unfinished_corpus",
     "import_corpus",

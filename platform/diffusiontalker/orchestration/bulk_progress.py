@@ -3,10 +3,9 @@
 import json
 import logging
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TextIO
-
-from diffusiontalker.orchestration.progress import clock
 
 logger = logging.getLogger(__name__)
 
@@ -96,3 +95,24 @@ class BulkProgress:
             return "remaining time not known yet"
         seconds = (now - first_s) / (weight_then - self._weight_left) * self._weight_left
         return f"{clock(seconds)} remaining"
+
+
+def clock(seconds: float) -> str:
+    """A duration as `m:ss` or `h:mm:ss`."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def progress_lines(what: str) -> Callable[[int, int], None]:
+    """To be told (clips done, clips in all); logs a line every few seconds."""
+    last_line_s = time.monotonic()
+
+    def take(done: int, total: int) -> None:
+        nonlocal last_line_s
+        now = time.monotonic()
+        if done == total or now - last_line_s >= _LINE_SECONDS:
+            last_line_s = now
+            logger.info("%s: clip %d of %d", what, done, total)
+
+    return take

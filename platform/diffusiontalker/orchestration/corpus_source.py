@@ -16,7 +16,7 @@ from diffusiontalker.data import (
     import_corpus,
     synthesize_corpus,
 )
-from diffusiontalker.orchestration.progress import progress_lines
+from diffusiontalker.orchestration.bulk_progress import progress_lines
 
 logger = logging.getLogger(__name__)
 

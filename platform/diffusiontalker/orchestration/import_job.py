@@ -37,8 +37,7 @@ from diffusiontalker.data import (
 from diffusiontalker.data.importers.staged import compressed, decode_outcomes, encode_outcomes
 from diffusiontalker.face import CHANNELS
 from diffusiontalker.orchestration.actor_pool import BulkError, PoolConfig, PoolWork, pool_results, worker_pool
-from diffusiontalker.orchestration.bulk_progress import BulkProgress
-from diffusiontalker.orchestration.progress import progress_lines
+from diffusiontalker.orchestration.bulk_progress import BulkProgress, progress_lines
 from diffusiontalker.orchestration.run_folder import RunFolder
 from diffusiontalker.storage import (
     StorageError,

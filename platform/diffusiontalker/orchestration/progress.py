@@ -7,13 +7,13 @@ import dataclasses
 import logging
 import threading
 import time
-from collections.abc import Callable
 from types import TracebackType
 
 import ray
 from ray.util.queue import Queue
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from diffusiontalker.orchestration.bulk_progress import clock
 from diffusiontalker.training import Telemetry
 
 logger = logging.getLogger(__name__)
@@ -132,24 +132,3 @@ class ProgressLine:
             return "remaining time not known yet"
         seconds = (now - start_s) / (step - first_step) * (self.num_steps - step)
         return f"{clock(seconds)} remaining"
-
-
-def clock(seconds: float) -> str:
-    """A duration as `m:ss` or `h:mm:ss`."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
-
-
-def progress_lines(what: str) -> Callable[[int, int], None]:
-    """To be told (clips done, clips in all); logs a line every few seconds."""
-    last_line_s = time.monotonic()
-
-    def take(done: int, total: int) -> None:
-        nonlocal last_line_s
-        now = time.monotonic()
-        if done == total or now - last_line_s >= _LINE_SECONDS:
-            last_line_s = now
-            logger.info("%s: clip %d of %d", what, done, total)
-
-    return take

@@ -16,8 +16,8 @@ from ray.tune.search.optuna import OptunaSearch
 
 from diffusiontalker.config import ConfigError
 from diffusiontalker.evaluation.pareto import domination_ranks
+from diffusiontalker.orchestration.bulk_progress import clock
 from diffusiontalker.orchestration.candidates import Candidate, Candidates
-from diffusiontalker.orchestration.progress import clock
 from diffusiontalker.orchestration.search_plan import SearchJobConfig
 from diffusiontalker.orchestration.search_trial import parameters_of
 

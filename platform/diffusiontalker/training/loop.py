@@ -20,7 +20,8 @@ from torch.nn.parallel import DistributedDataParallel
 
 from diffusiontalker.audio import AugmentConfig
 from diffusiontalker.config import config_digest
-from diffusiontalker.data import Batch, Corpus, ReadingConfig, WindowConfig, collate, mixed
+from diffusiontalker.data import Corpus, ReadingConfig, WindowConfig, mixed
+from diffusiontalker.data.collate import Batch, collate
 from diffusiontalker.inference import load_bundle
 from diffusiontalker.models import Precision, Talker, TalkerConfig, autocast
 from diffusiontalker.training.build import Objective, build_objective, build_talker

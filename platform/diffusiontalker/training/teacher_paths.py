@@ -19,7 +19,8 @@ from torch import Tensor
 
 from diffusiontalker.audio.log_mel import log_mel
 from diffusiontalker.config import ConfigError, publish_file
-from diffusiontalker.data import Batch, Corpus, Window, collate, mixed, write_windows
+from diffusiontalker.data import Corpus, Window, mixed, write_windows
+from diffusiontalker.data.collate import Batch, collate
 from diffusiontalker.diffusion import ddim_step, time_grid
 from diffusiontalker.inference import load_bundle
 from diffusiontalker.models import autocast, frame_mask

@@ -6,7 +6,8 @@ import tiny
 import torch
 
 from diffusiontalker.audio import AugmentConfig
-from diffusiontalker.data import WindowConfig, WindowSource, channel_statistics, collate
+from diffusiontalker.data import WindowConfig, WindowSource, channel_statistics
+from diffusiontalker.data.collate import collate
 from diffusiontalker.data.windows import mirror_columns
 from diffusiontalker.face import CHANNELS
 

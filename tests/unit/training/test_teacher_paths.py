@@ -7,7 +7,8 @@ import torch
 
 from diffusiontalker.audio.log_mel import NUM_MELS
 from diffusiontalker.config import ConfigError, from_plain
-from diffusiontalker.data import WindowStore, collate, mixed
+from diffusiontalker.data import WindowStore, mixed
+from diffusiontalker.data.collate import collate
 from diffusiontalker.diffusion import ddim_step, sample_ddim
 from diffusiontalker.inference import Bundle, SamplingConfig, load_bundle, save_bundle
 from diffusiontalker.training import (

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from diffusiontalker.data import Batch
+from diffusiontalker.data.collate import Batch
 from diffusiontalker.models import LogMelEncoder, Talker
 
 

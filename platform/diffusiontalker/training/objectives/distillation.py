@@ -15,7 +15,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from diffusiontalker.data import Batch
+from diffusiontalker.data.collate import Batch
 from diffusiontalker.diffusion import add_noise, ddim_step
 from diffusiontalker.face.arkit import CHANNELS, LIP_CHANNELS, UPPER_FACE_CHANNELS
 from diffusiontalker.losses import (

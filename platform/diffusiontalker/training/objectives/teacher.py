@@ -10,7 +10,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from diffusiontalker.data import Batch
+from diffusiontalker.data.collate import Batch
 from diffusiontalker.diffusion import add_noise
 from diffusiontalker.losses import motion_velocity_loss, pair_contrast, prototype_contrast, reconstruction_loss
 from diffusiontalker.models import Talker, frame_mask
