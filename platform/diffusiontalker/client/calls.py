@@ -87,11 +87,10 @@ def animation_call(audio: Sound, reference: Sound | None, motion_format: str, op
     return Call(method="POST", path="/v1/animations", query={**options, "format": motion_format}, files=files)
 
 
-def enrolment_call(name: str, recordings: Sequence[Sound]) -> Call:
+def enrolment_call(name: str, recordings: Sequence[Sound], student: str | None) -> Call:
     """`POST /v1/voices`."""
-    return Call(
-        method="POST", path="/v1/voices", query={"name": name}, files=[("audio", _file(one)) for one in recordings]
-    )
+    files = [("audio", _file(one)) for one in recordings]
+    return Call(method="POST", path="/v1/voices", query={"name": name, "student": student}, files=files)
 
 
 def blend_call(name: str, weights: Mapping[str, float]) -> Call:

@@ -75,19 +75,19 @@ class Client:
         out.write_bytes(self._do(animation_call(audio, reference, format_of(out), options)).content)
         return out
 
-    def about(self) -> dict[str, Any]:
-        """What the endpoint has loaded."""
-        return self._do(Call(method="GET", path="/v1/bundle")).json()
+    def about(self, *, student: str | None = None) -> dict[str, Any]:
+        """What the endpoint has loaded; of its students the first by default."""
+        return self._do(Call(method="GET", path="/v1/bundle", query={"student": student})).json()
 
-    def enroll(self, name: str, *recordings: Sound) -> dict[str, Any]:
-        """A new voice; use its `id`."""
-        return self._do(enrolment_call(name, recordings)).json()
+    def enroll(self, name: str, *recordings: Sound, student: str | None = None) -> dict[str, Any]:
+        """A new voice of a student, by default of the first; use its `id`."""
+        return self._do(enrolment_call(name, recordings, student)).json()
 
-    def voices(self) -> list[dict[str, Any]]:
-        """All enrolled voices."""
+    def voices(self, *, student: str | None = None) -> list[dict[str, Any]]:
+        """All enrolled voices, with whether a student, by default the first, can use them."""
         found, after = [], None
         while True:
-            page = self._do(Call(method="GET", path="/v1/voices", query={"after": after})).json()
+            page = self._do(Call(method="GET", path="/v1/voices", query={"after": after, "student": student})).json()
             found += page["voices"]
             after = page["next_after"]
             if after is None:
@@ -160,19 +160,21 @@ class AsyncClient:
         out.write_bytes(answer.content)
         return out
 
-    async def about(self) -> dict[str, Any]:
-        """What the endpoint has loaded."""
-        return (await self._do(Call(method="GET", path="/v1/bundle"))).json()
+    async def about(self, *, student: str | None = None) -> dict[str, Any]:
+        """What the endpoint has loaded; of its students the first by default."""
+        return (await self._do(Call(method="GET", path="/v1/bundle", query={"student": student}))).json()
 
-    async def enroll(self, name: str, *recordings: Sound) -> dict[str, Any]:
-        """A new voice; use its `id`."""
-        return (await self._do(enrolment_call(name, recordings))).json()
+    async def enroll(self, name: str, *recordings: Sound, student: str | None = None) -> dict[str, Any]:
+        """A new voice of a student, by default of the first; use its `id`."""
+        return (await self._do(enrolment_call(name, recordings, student))).json()
 
-    async def voices(self) -> list[dict[str, Any]]:
-        """All enrolled voices."""
+    async def voices(self, *, student: str | None = None) -> list[dict[str, Any]]:
+        """All enrolled voices, with whether a student, by default the first, can use them."""
         found, after = [], None
         while True:
-            page = (await self._do(Call(method="GET", path="/v1/voices", query={"after": after}))).json()
+            page = (
+                await self._do(Call(method="GET", path="/v1/voices", query={"after": after, "student": student}))
+            ).json()
             found += page["voices"]
             after = page["next_after"]
             if after is None:

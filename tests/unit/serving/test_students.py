@@ -19,6 +19,7 @@ from sounds import speech, wav
 from stream_talks import conversation, refused, streamed
 from tiny_student import tiny_bundle
 
+from diffusiontalker.client import AsyncClient, Client
 from diffusiontalker.face import FORMATS
 from diffusiontalker.inference import animate, enroll, save_bundle
 from diffusiontalker.serving.a2f import STUDENT_KEY, VOICE_KEY
@@ -150,6 +151,25 @@ def test_a_voice_belongs_to_the_student_it_was_enrolled_with(client):
         is_close(post(client, voice=voice_id, student="teacher"), expected)
         told(post(client, voice=voice_id), 404, "unknown_voice")
         client.delete(f"/v1/voices/{voice_id}")
+
+
+def test_the_clients_name_students(server):
+    async def enrolled() -> tuple[dict, list[dict], dict]:
+        async with AsyncClient(server.url) as client:
+            voice = await client.enroll("Async", wav(speech(2.0)), student="teacher")
+            return voice, await client.voices(student="teacher"), await client.about(student="teacher")
+
+    with Client(server.url) as client:
+        voice = client.enroll("Client", wav(speech(2.0)), student="teacher")
+        other, listed, about = asyncio.run(enrolled())
+        assert voice["is_usable"]
+        assert other["is_usable"]
+        assert about == client.about(student="teacher") != client.about()
+        assert [one["is_usable"] for one in listed] == [True, True]
+        assert client.voices(student="teacher") == listed
+        assert [one["is_usable"] for one in client.voices()] == [False, False]
+        for one in listed:
+            client.delete(one["id"])
 
 
 @in_loop
