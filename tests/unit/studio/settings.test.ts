@@ -1,4 +1,4 @@
-import { beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
 
 import {
   Settings,
@@ -9,7 +9,14 @@ import {
   toHash,
 } from "../../../platform/diffusiontalker/studio/src/settings/values";
 
-beforeEach(() => history.replaceState(null, "", "/studio/"));
+beforeEach(() => {
+  vi.useFakeTimers();
+  history.replaceState(null, "", "/studio/");
+});
+
+afterEach(() => {
+  vi.useRealTimers();
+});
 
 test("what is as by default is not in the address", () => {
   expect(toHash(DEFAULTS)).toBe("");
@@ -75,15 +82,34 @@ test("the address follows what is chosen without filling the history", () => {
   expect(settings.a.seed.value).toBe(3);
   settings.a.emotion.value = "happy";
   settings.speed.value = 0.5;
+  vi.advanceTimersByTime(1000);
   expect(location.pathname + location.search + location.hash).toBe(
     "/studio/?page#emotion=happy&seed=3&speed=0.5",
   );
   expect([history.length, history.state]).toEqual([entries, { kept: true }]);
   settings.values = DEFAULTS;
+  vi.advanceTimersByTime(1000);
   expect(location.href).toMatch(/\/studio\/\?page$/);
   end();
   settings.a.seed.value = 9;
   expect(location.hash).toBe("");
+});
+
+test("a slider that is drawn changes the address a few times only", () => {
+  const settings = new Settings();
+  const end = settings.followAddress();
+  vi.advanceTimersByTime(1000);
+  const replace = vi.spyOn(history, "replaceState");
+  for (let step = 1; step <= 100; step++) {
+    settings.a.intensity.value = 1 + step / 100;
+    vi.advanceTimersByTime(10);
+  }
+  expect(location.hash).not.toBe("");
+  vi.advanceTimersByTime(1000);
+  expect(location.hash).toBe("#intensity=2");
+  expect(replace.mock.calls.length).toBeLessThan(6);
+  replace.mockRestore();
+  end();
 });
 
 test("an address that somebody types is taken over", () => {

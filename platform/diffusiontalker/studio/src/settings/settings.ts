@@ -1,9 +1,12 @@
 /** What was chosen, as signals that the address follows: whoever has the address sees the same. Never holds the key. */
 
-import { batch, computed, effect, signal, type ReadonlySignal, type Signal } from "@preact/signals";
+import { batch, computed, effect, signal, untracked, type ReadonlySignal, type Signal } from "@preact/signals";
 
 import type { AnimationParameters } from "../endpoint/types";
 import { DEFAULTS, fromHash, toHash, type Comparison, type Take, type Theme, type Values } from "./values";
+
+/** Between two changes of the address: browsers refuse many, as a slider makes them. */
+const WRITING_MS = 350;
 
 export class TakeSettings {
   readonly student = signal(DEFAULTS.a.student);
@@ -100,13 +103,24 @@ export class Settings {
     };
     onChange();
     window.addEventListener("hashchange", onChange);
-    const stop = effect(() => {
+    const write = (): void => {
       const hash = toHash(this.values);
       if (hash === location.hash.replace(/^#/, "")) return;
+      writtenMs = performance.now();
       history.replaceState(history.state, "", `${location.pathname}${location.search}${hash && `#${hash}`}`);
+    };
+    let writtenMs = -Infinity;
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const stop = effect(() => {
+      void this.values; // whatever changes in them
+      clearTimeout(timer);
+      const waitMs = writtenMs + WRITING_MS - performance.now();
+      if (waitMs > 0) timer = setTimeout(write, waitMs);
+      else untracked(write);
     });
     return () => {
       stop();
+      clearTimeout(timer);
       window.removeEventListener("hashchange", onChange);
     };
   }
