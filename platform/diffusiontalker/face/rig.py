@@ -32,6 +32,20 @@ class RigError(ValueError):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Finish:
+    """What pictures need beside colours: which part a vertex belongs to, and how its surface is."""
+
+    parts: tuple[tuple[str, int], ...]
+    """Names of the parts (skin, eyes, ...) and their numbers of vertices, which lie one after the other."""
+    gloss: np.ndarray
+    """(vertices,) in [0, 1]: 0 dry, 1 wet; on brows and lashes the place along them."""
+    hair: np.ndarray
+    """(vertices,) in [0, 1]: how dense hair grows."""
+    fade: np.ndarray
+    """(vertices,) in [0, 1]: 0 opaque, 1 where a bust has faded out."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Rig:
     """A head that ARKit coefficients move: vertices = neutral + sum of coefficient x shape.
 
@@ -55,6 +69,8 @@ class Rig:
     """Indices of the lips (for LVE); None: found by `find_lip_vertices`."""
     upper_face_vertices: np.ndarray = dataclasses.field(default=None)  # type: ignore[assignment]
     """Indices of eyelids, brows and forehead (for EVE and FDD); None: found by `find_upper_face_vertices`."""
+    finish: Finish | None = None
+    """What pictures need beside colours, or None: one part, all skin."""
 
     def __post_init__(self) -> None:
         """Checks that the arrays fit together and derives the regions that were not given."""

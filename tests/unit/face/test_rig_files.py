@@ -57,7 +57,7 @@ def test_units_may_be_a_number_which_the_eyes_suggest(tmp_path):
     content = {"triangles": rig.triangles, "names": np.array(rig.shape_names)}
     path = save_npz(tmp_path / "head.npz", neutral=rig.neutral * 12.5, deltas=rig.shape_deltas * 12.5, **content)
     with pytest.raises(
-        RigError, match=r"is a face in neither .*; give --units 0\.0795, in metres per unit, which puts the eyes"
+        RigError, match=r"is a face in neither .*; give --units 0\.0796, in metres per unit, which puts the eyes"
     ):
         load_rig(path)
     np.testing.assert_allclose(load_rig(path, units="0.08").neutral, rig.neutral, atol=1e-6)

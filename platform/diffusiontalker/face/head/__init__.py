@@ -10,6 +10,7 @@ import numpy as np
 from diffusiontalker.face.arkit import CHANNELS
 from diffusiontalker.face.head.colors import vertex_colors
 from diffusiontalker.face.head.coordinates import Coordinates
+from diffusiontalker.face.head.finish import finish_of
 from diffusiontalker.face.head.lower_face import lower_face_shapes
 from diffusiontalker.face.head.parts import build_parts
 from diffusiontalker.face.head.piece import Kind, joined
@@ -26,7 +27,8 @@ _SMALLEST_OFFSET_CM = 0.002
 @functools.cache
 def builtin_rig() -> Rig:
     """The built-in head: deterministic, built in under a second, and kept."""
-    head = joined([build_skin(), build_parts()])
+    pieces = {"skin": build_skin()} | build_parts()
+    head = joined(list(pieces.values()))
     coordinates = Coordinates(head)
     shapes = lower_face_shapes(coordinates) | upper_face_shapes(coordinates)
     deltas = np.stack([shapes[name] for name in CHANNELS])
@@ -39,4 +41,5 @@ def builtin_rig() -> Rig:
         shape_deltas=deltas * _METRES_PER_CM,
         colors=vertex_colors(head),
         lip_vertices=np.nonzero(head.kind == Kind.LIP)[0],
+        finish=finish_of(head, tuple((name, len(piece.vertices)) for name, piece in pieces.items())),
     )

@@ -2,8 +2,16 @@
 
 import numpy as np
 
-from diffusiontalker.face.head import surface
-from diffusiontalker.face.head.piece import Kind, Piece, joined, make_piece, mirrored, strip_triangles
+from diffusiontalker.face.head import skin, surface
+from diffusiontalker.face.head.piece import (
+    Kind,
+    Piece,
+    joined,
+    make_piece,
+    mirrored,
+    smoothstep,
+    strip_triangles,
+)
 
 # Polar angles of the eyeball's rings; close pairs make sharp borders of pupil and iris.
 _EYE_POLAR_DEG = (0.0, 9.5, 10.5, 17.0, 23.5, 25.5, 34.0, 45.0, 60.0, 78.0, 100.0)
@@ -13,16 +21,28 @@ GLINT_DEPTH = -1.0
 """`Piece.depth` of the glint on the eye."""
 
 _TEETH_PER_ARCH, _SAMPLES_PER_TOOTH = 12, 4
-_EAR_SEGMENTS = 28
+_EAR_SEGMENTS = 40
 
-_HAIRLINE_DEG = np.array([0.0, 20.0, 38.0, 52.0, 64.0, 74.0, 84.0, 92.0, 104.0, 118.0, 132.0, 150.0, 180.0])
-_HAIRLINE_Y = np.array([7.0, 7.15, 6.9, 5.6, 3.4, 1.2, 0.2, 1.6, 2.4, 0.6, -3.0, -5.2, -5.6])
+_HAIRLINE_DEG = np.array([0.0, 16.0, 30.0, 40.0, 50.0, 60.0, 68.0, 76.0, 84.0, 92.0, 104.0, 118.0, 132.0, 150.0, 180.0])
+_HAIRLINE_Y = np.array([6.9, 7.1, 7.5, 7.1, 5.9, 4.2, 1.8, -0.8, -1.0, 1.9, 2.7, 0.8, -3.2, -5.6, -6.0])
 
 
-def build_parts() -> Piece:
-    """All parts of both sides as one piece."""
-    sides = [part for left in (_left_eyeball(), _left_brow(), _left_ear()) for part in (left, mirrored(left))]
-    return joined([*sides, _glint(1.0), _glint(-1.0), _teeth(upper=True), _teeth(upper=False), _tongue(), _hair()])
+def build_parts() -> dict[str, Piece]:
+    """Name -> both sides of a part as one piece."""
+
+    def both(left: Piece) -> Piece:
+        return joined([left, mirrored(left)])
+
+    return {
+        "eyes": joined([both(_left_eyeball()), _glint(1.0), _glint(-1.0)]),
+        "caruncles": both(_left_caruncle()),
+        "lashes": both(_left_lashes()),
+        "brows": both(_left_brow()),
+        "ears": both(_left_ear()),
+        "teeth": joined([_teeth(upper=True), _teeth(upper=False)]),
+        "tongue": _tongue(),
+        "hair": _hair(),
+    }
 
 
 def _left_eyeball() -> Piece:
@@ -49,20 +69,46 @@ def _glint(side: float) -> Piece:
     return make_piece(vertices, fan, kind=Kind.EYEBALL, depth=np.full(11, GLINT_DEPTH))
 
 
+def _left_caruncle() -> Piece:
+    """The flesh in the inner corner of the eye, between the eyeball and the lids."""
+    polar, turn = np.meshgrid(np.linspace(0.05, np.pi - 0.05, 9), 2 * np.pi * np.arange(14) / 14, indexing="ij")
+    ball = np.stack([np.sin(polar) * np.cos(turn), np.cos(polar), np.sin(polar) * np.sin(turn)], axis=-1).reshape(-1, 3)
+    center = surface.EYE_CENTER + np.array([-1.14, -0.03, 0.62])
+    triangles = strip_triangles(9, 14, closed=True)[:, ::-1]
+    return make_piece(center + ball * [0.36, 0.26, 0.30], triangles, kind=Kind.CARUNCLE)
+
+
+def _left_lashes() -> Piece:
+    """A ribbon that curls out of the upper lid's edge; `depth` runs along the lid, `shade` falls to the tips."""
+    along = np.linspace(-0.96, 0.98, 40)
+    x = surface.EYE_CENTER[0] + skin.EYE_HALF_WIDTH * along
+    y = surface.EYE_CENTER[1] + skin.lid_edge(skin.EYE_HALF_WIDTH * along, upper=True)
+    edge = np.column_stack([x, y, surface.skin_depth(x, y)])
+    length = 0.62 * (1 - np.abs(along) ** 4 * 0.55) * (0.75 + 0.25 * along)
+    rows = ((0.0, -0.02), (0.35, -0.05), (0.7, 0.12), (1.0, 0.42))  # out of the lid, up: shares of the length
+    vertices = [edge + np.column_stack([0.45 * along * out * length, up * length, 0.9 * out * length - 0.04])
+                for out, up in rows]  # fmt: skip
+    return make_piece(
+        np.concatenate(vertices), strip_triangles(len(rows), len(along)), kind=Kind.LASH,
+        chart=np.tile(edge[:, :2], (len(rows), 1)), lower=np.zeros(len(rows) * len(along)),
+        depth=np.tile((along + 1) / 2, len(rows)), shade=np.repeat([1.0, 0.8, 0.4, 0.0], len(along)),
+    )  # fmt: skip
+
+
 def _left_brow() -> Piece:
     along, across = np.meshgrid(np.linspace(0, 1, 22), np.linspace(1, -1, 7))
     x = 1.05 + 4.1 * along + 0.12 * across * (1 - along)
     middle = 2.60 + 0.50 * np.sin(np.pi * np.clip(along * 0.72, 0, 1)) ** 1.4 - 0.42 * along**3
-    half_width = 0.34 * np.minimum(1, 0.55 + 3 * along) * (1 - 0.80 * along**1.6)
+    half_width = 0.38 * np.minimum(1, 0.75 + 2 * along) * (1 - 0.72 * along**1.6)
     y = middle + half_width * across
-    depth = surface.skin_depth(x.ravel(), y.ravel()) + 0.02 + 0.10 * (1 - across.ravel() ** 2)
+    depth = surface.skin_depth(x.ravel(), y.ravel()) + 0.02 + 0.07 * (1 - across.ravel() ** 2)
     fade = (
-        np.clip(1.15 - np.abs(across) ** 3, 0, 1)
-        * np.clip(along * 9 + 0.25, 0, 1)
+        np.clip(1.1 - np.abs(across) ** 2.2, 0, 1)
+        * np.clip(along * 5 + 0.1, 0, 1)
         * np.clip((1 - along) * 8 + 0.2, 0, 1)
     )
     return make_piece(np.column_stack([x.ravel(), y.ravel(), depth]), strip_triangles(7, 22), kind=Kind.BROW,
-                      shade=fade.ravel())  # fmt: skip
+                      depth=along.ravel(), shade=fade.ravel())  # fmt: skip
 
 
 def _teeth(*, upper: bool) -> Piece:
@@ -107,27 +153,49 @@ def _tongue() -> Piece:
 
 def _left_ear() -> Piece:
     """Closed curves from behind the ear over its rim into the hollow, on a plate that stands off the head."""
-    turn = 2 * np.pi * np.arange(_EAR_SEGMENTS) / _EAR_SEGMENTS
+    turn = 2 * np.pi * np.arange(_EAR_SEGMENTS) / _EAR_SEGMENTS  # 0 at the back, pi / 2 on top, pi in front
     up = 2.95 * np.sin(turn)
-    back = np.cos(turn) * (1.50 + 0.38 * np.sin(turn)) - 0.10 * np.cos(2 * turn)
-    layers = (  # scale, outwards, shade
-        (0.70, -0.75, 0.8), (0.94, -0.05, 0.9), (1.00, 0.22, 1.0), (0.98, 0.40, 1.0), (0.92, 0.46, 1.0),
-        (0.85, 0.38, 0.95), (0.76, 0.20, 0.86), (0.66, 0.26, 0.95), (0.56, 0.34, 1.0), (0.46, 0.18, 0.92),
-        (0.36, -0.20, 0.78), (0.20, -0.42, 0.6), (0.02, -0.5, 0.55),
-    )  # fmt: skip
+    back = np.cos(turn) * (1.55 + 0.30 * np.sin(turn)) - 0.10 * np.cos(2 * turn)
+    attached = 0.6 * np.exp(-((np.angle(np.exp(1j * (turn - np.pi))) / 0.9) ** 2))
+    behind = [(scale, out - attached) for scale, out in ((0.62, -0.75), (0.90, -0.15), (0.985, 0.06))]
+    front = [(scale, _ear_relief(scale, turn)) for scale in np.linspace(1.0, 0.03, 26)]
     lean = np.radians(10)
     vertices, shades = [], []
-    for scale, outwards, shade in layers:
+    for scale, outwards in [*behind, *front]:
         q, p = up * scale - 0.25 * (1 - scale), back * scale - 0.35 * (1 - scale)
         p, q = p * np.cos(lean) + q * np.sin(lean), q * np.cos(lean) - p * np.sin(lean)
         fixed = 0.35 + 0.65 * np.clip((p + 1.6) / 1.6, 0, 1)
-        stand_off = 0.24 * np.clip(p + 1.4, 0, None)
-        lobe = -0.15 * np.clip(-q - 1.0, 0, None)
+        stand_off = 0.40 * np.clip(p + 1.3, 0, None)
+        lobe = -0.34 * np.clip(-q - 0.9, 0, None)
         x = 6.72 + outwards * fixed + stand_off + lobe
         vertices.append(np.column_stack([x, -0.55 + q, -0.9 - p]))
-        shades.append(np.full(_EAR_SEGMENTS, shade))
-    triangles = strip_triangles(len(layers), _EAR_SEGMENTS, closed=True)
+        shades.append(np.broadcast_to(0.92 + 0.2 * np.clip(outwards, -0.5, 0.4), _EAR_SEGMENTS))
+    triangles = strip_triangles(len(vertices), _EAR_SEGMENTS, closed=True)
     return make_piece(np.concatenate(vertices), triangles[:, ::-1], kind=Kind.EAR, shade=np.concatenate(shades))
+
+
+def _ear_relief(scale: float, turn: np.ndarray) -> np.ndarray:
+    """How far the ear's front stands out: rim, groove, inner ridge, bowl, and the two knobs before and below it."""
+
+    def ridge(at: float, width: float) -> float:
+        return float(np.exp(-(((scale - at) / width) ** 2)))
+
+    def knob(angle: float, spread: float) -> np.ndarray:
+        return np.exp(-((np.angle(np.exp(1j * (turn - angle))) / spread) ** 2))
+
+    on_rim = smoothstep((np.sin(turn + 0.25) + 0.75) / 0.6)
+    on_ridge = smoothstep((np.cos(turn - 0.5) + 0.55) / 0.5)
+    bowl = smoothstep(np.full_like(turn, (0.58 - scale) / 0.26))
+    attached = 0.45 * knob(np.pi - 0.2, 0.75) * smoothstep(np.full_like(turn, (scale - 0.62) / 0.2))
+    return (
+        0.20
+        - attached
+        + on_rim * (0.28 * ridge(0.94, 0.06) - 0.12 * ridge(0.80, 0.07))
+        + 0.30 * on_ridge * ridge(0.64, 0.085)
+        - 0.50 * bowl * (1 - 0.75 * knob(np.pi, 0.5) * ridge(0.42, 0.2))
+        + 0.34 * knob(np.pi - 0.1, 0.42) * ridge(0.48, 0.15)
+        + 0.22 * knob(-2.1, 0.35) * ridge(0.55, 0.11)
+    )
 
 
 def _hair() -> Piece:
@@ -146,8 +214,8 @@ def _hair() -> Piece:
     skull = surface.loft(turn.ravel(), station.ravel())
     wave = np.abs(turn)
     strand = 0.5 + 0.5 * np.sin(37.0 * wave + 3.0 * np.sin(5.0 * wave)) * np.sin(23.0 * wave + share[:, None] * 2.0)
-    thickness = (0.78 + 0.10 * strand) * (1 - share[:, None] ** 5) + 0.03
+    thickness = (0.52 + 0.08 * strand) * (1 - share[:, None] ** 4) + 0.04
     normals = skull / [6.0, 7.5, 8.0] ** np.array(2)
     normals /= np.linalg.norm(normals, axis=1, keepdims=True)
     return make_piece(skull + thickness.reshape(-1, 1) * normals, strip_triangles(rows, columns, closed=True),
-                      kind=Kind.HAIR, shade=(0.85 + 0.3 * strand).ravel())  # fmt: skip
+                      kind=Kind.HAIR, depth=np.repeat(share, columns), shade=(0.85 + 0.3 * strand).ravel())  # fmt: skip

@@ -23,6 +23,7 @@ class Kind(enum.IntEnum):
     TONGUE = 9
     EAR = 10
     HAIR = 11
+    CARUNCLE = 12
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -41,7 +42,9 @@ class Piece:
     """(vertices,): 1 on the lower lip and behind it, 0 on the upper lip, 0.5 at the corners and where neither is."""
     depth: np.ndarray
     """(vertices,): on the lips 0 at the border to the skin and 1 at the seam; growing inwards from there; else 0.
-    On the eyeball the polar angle in degrees, on the tongue the share of the way from root to tip."""
+    On the eyeball the polar angle in degrees, on the tongue the share of the way from root to tip, on the
+    hair that from crown to hairline, on brows and lashes that along them (-1 on a
+    lid's inside)."""
     shade: np.ndarray
     """(vertices,): 1 for a part's plain colour, lower for its darker places (gaps between teeth)."""
 

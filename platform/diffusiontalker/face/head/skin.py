@@ -42,7 +42,7 @@ def lid_edge(offset: np.ndarray, *, upper: bool) -> np.ndarray:
     share = np.clip(offset / EYE_HALF_WIDTH, -1.0, 1.0)
     tilt = 0.07 * share
     if upper:
-        return tilt + 0.52 * (1 - np.abs(share + 0.10 * (1 - share**2)) ** 2.3) ** 0.9
+        return tilt + 0.46 * (1 - np.abs(share + 0.10 * (1 - share**2)) ** 2.3) ** 0.9
     return tilt - 0.42 * (1 - np.abs(share - 0.14 * (1 - share**2)) ** 2.2)
 
 
@@ -100,11 +100,12 @@ def _columns() -> np.ndarray:
 
 
 def _stations() -> np.ndarray:
-    """Rows from crown to neck, fine from the brows to the chin."""
+    """Rows from crown to shoulders, fine from the brows to the chin, finest under the nose."""
     y = np.concatenate([
         [11.8, 11.62, 11.2, 10.5, 9.6, 8.6, 7.6, 6.7, 5.9, 5.2, 4.6, 4.1, 3.7, 3.35], np.arange(3.05, -2.2, -0.27),
-        np.arange(-2.3, -4.4, -0.2), np.arange(-4.5, -10.0, -0.28), [-10.1, -10.35, -10.55, -10.7, -10.85],
-        [-11.0, -11.2, -11.6, -12.2, -13.0, -13.8, -14.6],
+        np.arange(-2.3, -2.8, -0.2), np.arange(-2.85, -3.95, -0.11), np.arange(-4.0, -4.4, -0.2),
+        np.arange(-4.5, -10.0, -0.28), [-10.1, -10.35, -10.55, -10.7, -10.85, -11.0, -11.2, -11.6, -12.2, -12.9],
+        [-13.6, -14.2, -14.8, -15.4, -16.0, -16.6, -17.2, -17.8],
     ])  # fmt: skip
     numbers = np.arange(surface.NUM_STATIONS, dtype=float)
     fine = np.linspace(0, surface.NUM_STATIONS - 1, 4000)
@@ -158,7 +159,7 @@ def _eye_patch(loop: np.ndarray, *, side: float) -> Piece:
     edge_y = np.where(upper, lid_edge(x * side, upper=True), lid_edge(x * side, upper=False))
     center = surface.EYE_CENTER * [side, 1, 1]
     edge = np.stack([center[0] + x, center[1] + edge_y], axis=1)
-    charts, vertices, kinds = [], [], []
+    charts, vertices, kinds, depths = [], [], [], [0.0] * _EYE_RINGS
     for ring in range(1, _EYE_RINGS + 1):
         share = 1 - (1 - ring / _EYE_RINGS) ** 1.5
         flat = loop[:, :2] + share * (edge - loop[:, :2])
@@ -171,7 +172,8 @@ def _eye_patch(loop: np.ndarray, *, side: float) -> Piece:
         charts.append(edge)
         vertices.append(np.column_stack([flat, center[2] + behind - back]))
         kinds.append(Kind.LASH)
-    return _rings(charts, vertices, kinds, depths=[0.0] * len(charts), lower=np.where(upper, 0.0, 1.0))
+        depths.append(-1.0)
+    return _rings(charts, vertices, kinds, depths=depths, lower=np.where(upper, 0.0, 1.0))
 
 
 def _mouth_patch(loop: np.ndarray) -> Piece:

@@ -1,6 +1,7 @@
 """Writer of GLB (binary glTF 2.0): a rig's mesh with its shapes as morph targets, and the clip as their animation.
 
-Offsets are stored sparsely (only vertices that a shape moves), which makes the file several times smaller.
+Offsets are stored sparsely (only vertices that a shape moves), which makes the file several times smaller. A rig with a
+finish becomes one primitive per part, each with a material, whose attribute `_SURFACE` holds gloss, hair and fade.
 """
 
 import dataclasses
@@ -15,6 +16,17 @@ from diffusiontalker.face.writers.tables import frame_times_s
 _SMALLEST_OFFSET_M = 1e-5
 _GRID_M = 2.0**-17
 _SKIN_RGB = (0.86, 0.69, 0.60)
+_SURFACE = "_SURFACE"
+_ROUGHNESS = {
+    "skin": 0.55,
+    "ears": 0.55,
+    "eyes": 0.08,
+    "brows": 0.8,
+    "lashes": 0.8,
+    "teeth": 0.25,
+    "tongue": 0.35,
+    "hair": 0.7,
+}
 
 
 def glb_bytes(clip: MotionClip, *, rig: Rig, audio_name: str | None = None) -> bytes:
@@ -51,7 +63,7 @@ def _document(rig: Rig, mesh: gltf.Mesh, animations: list[gltf.Animation], binar
         scenes=[gltf.Scene(nodes=[0])],
         nodes=[gltf.Node(name="head", mesh=0)],
         meshes=[mesh],
-        materials=[_material(rig)],
+        materials=[_material(rig, name) for name, _ in _parts(rig)],
         animations=animations,
         accessors=binary.accessors,
         bufferViews=binary.views,
@@ -126,28 +138,56 @@ class _Binary:
         return len(self.accessors) - 1
 
 
+def _parts(rig: Rig) -> tuple[tuple[str, int], ...]:
+    return rig.finish.parts if rig.finish else (("skin", rig.num_vertices),)
+
+
 def _mesh(rig: Rig, binary: _Binary) -> gltf.Mesh:
-    attributes = gltf.Attributes(
-        POSITION=binary.accessor(rig.neutral, kind=gltf.VEC3, target=gltf.ARRAY_BUFFER, bounds=True),
-        NORMAL=binary.accessor(rig.normals, kind=gltf.VEC3, target=gltf.ARRAY_BUFFER),
-    )
-    if rig.colors is not None:
-        linear = np.concatenate([_linear(rig.colors), np.ones((rig.num_vertices, 1))], axis=1)
-        attributes.COLOR_0 = binary.accessor(
-            np.round(linear * 0xFFFF).astype(np.uint16), kind=gltf.VEC4, target=gltf.ARRAY_BUFFER, normalized=True
-        )
-    indices = rig.triangles.reshape(-1).astype(np.uint16 if rig.num_vertices <= 0xFFFF else np.uint32)
-    primitive = gltf.Primitive(
-        attributes=attributes,
-        indices=binary.accessor(indices, kind=gltf.SCALAR, target=gltf.ELEMENT_ARRAY_BUFFER),
-        targets=[gltf.Attributes(POSITION=binary.sparse_offsets(offsets)) for offsets in rig.shape_deltas],
-        material=0,
-    )
+    primitives, start = [], 0
+    for material, (_, count) in enumerate(_parts(rig)):
+        primitives.append(_primitive(rig, slice(start, start + count), binary, material=material))
+        start += count
     return gltf.Mesh(
         name=rig.name,
-        primitives=[primitive],
+        primitives=primitives,
         weights=[0.0] * len(rig.shape_names),
         extras={"targetNames": list(rig.shape_names)},
+    )
+
+
+def _primitive(rig: Rig, part: slice, binary: _Binary, *, material: int) -> gltf.Primitive:
+    """The vertices of one part, and the triangles between them."""
+
+    def column(array: np.ndarray, kind: str, *, bounds: bool = False, normalized: bool = False) -> int:
+        return binary.accessor(array, kind=kind, target=gltf.ARRAY_BUFFER, bounds=bounds, normalized=normalized)
+
+    attributes = gltf.Attributes(
+        POSITION=column(rig.neutral[part], gltf.VEC3, bounds=True), NORMAL=column(rig.normals[part], gltf.VEC3)
+    )
+    count = part.stop - part.start
+    if rig.colors is not None:
+        linear = np.concatenate([_linear(rig.colors[part]), np.ones((count, 1))], axis=1)
+        attributes.COLOR_0 = column(np.round(linear * 0xFFFF).astype(np.uint16), gltf.VEC4, normalized=True)
+    if rig.finish is not None:
+        surface = np.stack([rig.finish.gloss, rig.finish.hair, rig.finish.fade, np.ones(rig.num_vertices)], axis=1)
+        levels = np.round(surface[part] * 0xFF).astype(np.uint8)
+        setattr(attributes, _SURFACE, column(levels, gltf.VEC4, normalized=True))
+    triangles = rig.triangles[(rig.triangles[:, 0] >= part.start) & (rig.triangles[:, 0] < part.stop)] - part.start
+    indices = triangles.reshape(-1).astype(np.uint16 if count <= 0xFFFF else np.uint32)
+    still: list[int] = []  # shared by all shapes that do not move this part
+
+    def offsets(shape: np.ndarray) -> int:
+        if (np.abs(shape) > _SMALLEST_OFFSET_M).any():
+            return binary.sparse_offsets(shape)
+        if not still:
+            still.append(binary.sparse_offsets(shape))
+        return still[0]
+
+    return gltf.Primitive(
+        attributes=attributes,
+        indices=binary.accessor(indices, kind=gltf.SCALAR, target=gltf.ELEMENT_ARRAY_BUFFER),
+        targets=[gltf.Attributes(POSITION=offsets(shape[part])) for shape in rig.shape_deltas],
+        material=material,
     )
 
 
@@ -167,14 +207,14 @@ def _animation(clip: MotionClip, weights: np.ndarray, binary: _Binary, audio_nam
     )
 
 
-def _material(rig: Rig) -> gltf.Material:
+def _material(rig: Rig, part: str) -> gltf.Material:
     color = (1.0, 1.0, 1.0) if rig.colors is not None else tuple(_linear(np.array(_SKIN_RGB)).tolist())
     return gltf.Material(
-        name="skin",
+        name=part,
         doubleSided=True,
         alphaCutoff=None,
         pbrMetallicRoughness=gltf.PbrMetallicRoughness(
-            baseColorFactor=[*color, 1.0], metallicFactor=0.0, roughnessFactor=0.65
+            baseColorFactor=[*color, 1.0], metallicFactor=0.0, roughnessFactor=_ROUGHNESS.get(part, 0.65)
         ),
     )
 
@@ -185,7 +225,9 @@ def _linear(srgb: np.ndarray) -> np.ndarray:
 
 
 def _component(array: np.ndarray) -> int:
-    return {"float32": gltf.FLOAT, "uint16": gltf.UNSIGNED_SHORT, "uint32": gltf.UNSIGNED_INT}[array.dtype.name]
+    return {
+        "float32": gltf.FLOAT, "uint8": gltf.UNSIGNED_BYTE, "uint16": gltf.UNSIGNED_SHORT, "uint32": gltf.UNSIGNED_INT
+    }[array.dtype.name]  # fmt: skip
 
 
 def _limits(array: np.ndarray) -> tuple[list[float], list[float]]:

@@ -17,7 +17,9 @@ export function headBox(root: Object3D): Box3 {
   root.traverse((node) => {
     if (!(node instanceof Mesh)) return;
     const isMoved = movedVertices(node);
+    const surface = node.geometry.attributes._surface;
     for (let vertex = 0; vertex < node.geometry.attributes.position!.count; vertex++) {
+      if (surface && surface.getZ(vertex) > 0.5) continue; // faded out
       node.getVertexPosition(vertex, point).applyMatrix4(node.matrixWorld);
       whole.expandByPoint(point);
       if (isMoved?.[vertex]) face.expandByPoint(point);
