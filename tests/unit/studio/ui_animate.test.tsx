@@ -27,7 +27,7 @@ test("without a sound there is nothing to animate, and the page says what to do"
   expect(button("Animate").disabled).toBe(true);
   expect(button("Play").disabled).toBe(true);
   expect(button("Enrol from this recording").disabled).toBe(true);
-  expect(text()).toContain("Waveform and curves appear here.");
+  expect(text()).toContain("Sound and curves appear here.");
 });
 
 test("a sound can be animated by button and by key, and then played", async () => {

@@ -47,7 +47,7 @@ export function LiveFacts() {
             <dd>{milliseconds(parts?.lookAheadMs)}</dd>
             <dt>Network and computing</dt>
             <dd>{milliseconds(parts?.networkMs)}</dd>
-            <dt>Kept in hand</dt>
+            <dt>Kept in hand, to move evenly</dt>
             <dd>{milliseconds(parts?.marginMs)}</dd>
           </dl>
         </>

@@ -72,12 +72,13 @@ export function StageView() {
 /** What to do at first. */
 function Hint() {
   const bench = useBench();
-  if (bench.mode.value === "live" || bench.hasMotion.value || bench.isBusy.value) return null;
+  const isUnderWay = bench.isBusy.value || bench.recording.isOn.value || bench.mode.value === "live";
+  if (isUnderWay || bench.hasMotion.value) return null;
   return (
     <p class="hint">
       {bench.sound.value
         ? "Press Animate, and the head speaks."
-        : "Record a few words or drop a sound file here: the head will speak them."}
+        : "Record a few words, or choose or drop a sound file: the head will speak them."}
     </p>
   );
 }

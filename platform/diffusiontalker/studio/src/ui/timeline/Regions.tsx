@@ -20,12 +20,14 @@ export function Regions() {
   return (
     <fieldset class="regions" disabled={motions.value.length === 0}>
       <legend class="unseen">Curves of</legend>
-      {CHIPS.map((chip) => (
-        <label key={chip} class="chip">
-          <input type="radio" name="region" checked={chosen === chip} onChange={() => choose(chip)} />
-          {chip === "all" ? "Most active" : capital(chip)}
-        </label>
-      ))}
+      <div class="chips">
+        {CHIPS.map((chip) => (
+          <label key={chip} class="chip">
+            <input type="radio" name="region" checked={chosen === chip} onChange={() => choose(chip)} />
+            {chip === "all" ? "Most active" : capital(chip)}
+          </label>
+        ))}
+      </div>
       <ChannelMenu chip={chosen ?? "all"} />
     </fieldset>
   );

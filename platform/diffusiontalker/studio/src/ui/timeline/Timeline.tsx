@@ -13,7 +13,11 @@ export function Timeline() {
   if (bench.player.durationS.value === 0) {
     return (
       <section class="timeline empty" aria-label="Timeline">
-        <p class="nothing">Waveform and curves appear here.</p>
+        <p class="nothing">
+          {bench.mode.value === "live"
+            ? "Sound and curves appear here when you stop."
+            : "Sound and curves appear here."}
+        </p>
       </section>
     );
   }

@@ -1,0 +1,86 @@
+import { afterEach, expect, test } from "vitest";
+
+import { openPage, SOUND, type Page } from "./ui_page";
+
+let page: Page;
+afterEach(() => page.close());
+
+async function opened() {
+  page = openPage();
+  await expect.poll(() => page.bench.catalogue.isLoading.value).toBe(false);
+  await expect.poll(() => page.bench.heads.isLoading.value).toBe(false);
+  return page;
+}
+
+function drag(type: string, ...files: File[]): Event {
+  const event = new Event(type, { bubbles: true, cancelable: true });
+  document.dispatchEvent(
+    Object.assign(event, { dataTransfer: { types: ["Files"], files } }),
+  );
+  return event;
+}
+
+const TRUTH = "time_s,jawOpen\n0.0,0.1\n0.1,0.4\n0.2,0.2\n";
+
+test("the page says what it takes while a file is over it", async () => {
+  const { text } = await opened();
+  drag("dragenter");
+  await expect.poll(text).toContain("Drop it anywhere");
+  expect(drag("dragover").defaultPrevented).toBe(true);
+  drag("dragleave");
+  await expect.poll(text).not.toContain("Drop it anywhere");
+});
+
+test("a motion that is dropped is compared with, and its curves are drawn beside the result's", async () => {
+  const { bench, text } = await opened();
+  bench.sound.value = SOUND;
+  await bench.animate();
+  drag("drop", new File([TRUTH], "truth.csv"));
+  await expect.poll(() => bench.motionB.value?.numFrames).toBe(3);
+  expect(bench.settings.compare.value).toBe("truth");
+  await expect.poll(text).toContain("Mean difference");
+  expect(
+    [...document.querySelectorAll(".legend tbody tr")].map(
+      (row) => row.textContent,
+    ),
+  ).toContain("jawOpen0.000.10");
+});
+
+test("a motion alone plays without a sound, for as long as it lasts", async () => {
+  const { bench, button } = await opened();
+  drag("drop", new File([TRUTH], "truth.csv"));
+  await expect.poll(() => bench.player.durationS.value).toBeCloseTo(0.3);
+  await expect.poll(() => button("Play").disabled).toBe(false);
+});
+
+test("a motion that cannot be read is explained where it would stand", async () => {
+  await opened();
+  drag("drop", new File(["time_s,jawOpen\n0,wide\n0.1,0.5\n"], "truth.csv"));
+  await expect
+    .poll(() => document.querySelector(".settings [role=alert]")?.textContent)
+    .toContain("wide");
+});
+
+test("a head that is none is explained on the stage's side; the page goes on", async () => {
+  const { bench } = await opened();
+  drag("drop", new File(["not a head"], "chair.glb"));
+  await expect.poll(() => bench.heads.problem.value).toContain("chair.glb");
+});
+
+test("keys step through frames and seconds", async () => {
+  const { bench, press } = await opened();
+  bench.sound.value = { ...SOUND, durationS: 3 };
+  await bench.animate();
+  bench.player.pause();
+  bench.player.seek(0);
+  press("ArrowRight");
+  expect(bench.player.timeS.value).toBeCloseTo(0.1);
+  press("ArrowRight", { shiftKey: true });
+  expect(bench.player.timeS.value).toBeCloseTo(1.1);
+  press("ArrowLeft");
+  expect(bench.player.timeS.value).toBeCloseTo(1);
+  press("End");
+  expect(bench.player.timeS.value).toBeCloseTo(3);
+  press("l");
+  expect(bench.player.isLooping.value).toBe(true);
+});
