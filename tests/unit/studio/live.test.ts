@@ -114,6 +114,15 @@ describe("the pace of the face", () => {
     expect(delays.at(-1)).toBeLessThan(200 + 20 + 60);
   });
 
+  test("an endpoint that has to warm up delays the face for a moment only", () => {
+    const pictures = played(new Pacer(25), 4, (frame) =>
+      Math.max(200, 700 - 40 * frame),
+    );
+    const after = pictures.filter(({ nowMs }) => nowMs > 2500);
+    for (const { nowMs, positionMs } of after)
+      expect(nowMs - positionMs).toBeLessThan(200 + 20 + 40);
+  });
+
   test("a slower network is followed within seconds, a faster one slowly", () => {
     const pacer = new Pacer(25);
     const pictures = played(pacer, 40, (frame) =>

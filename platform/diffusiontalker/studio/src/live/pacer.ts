@@ -21,6 +21,9 @@ const MOVING_SHARE = 0.4;
 /** How fast the delay may grow and shrink, in seconds per second: the face slows down or hurries by as much. */
 const GROWTH = 0.2;
 const SHRINKING = 0.1;
+/** The same in the first moments, when the endpoint has to warm up and the first frames are the latest. */
+const FIRST_S = 2;
+const SHRINKING_AT_FIRST = 1;
 
 export class Pacer {
   /** Between a sound and its face. Null until the first frame has come. */
@@ -33,6 +36,7 @@ export class Pacer {
   private readonly lateness: number[] = [];
   private readonly intervalMs: number;
   private readonly mostRemembered: number;
+  private firstMs = 0;
   private lastMs = 0;
 
   constructor(fps: number) {
@@ -52,7 +56,7 @@ export class Pacer {
     this.arrivalMs = sorted[Math.floor(numLate)]!;
     if (this.delayMs === null) {
       this.delayMs = this.wantedMs;
-      this.lastMs = nowMs;
+      this.firstMs = this.lastMs = nowMs;
     }
   }
 
@@ -61,7 +65,8 @@ export class Pacer {
     if (this.delayMs === null) return null;
     const elapsedMs = Math.max(0, nowMs - this.lastMs);
     const change = this.wantedMs - this.delayMs;
-    this.delayMs += Math.min(Math.max(change, -SHRINKING * elapsedMs), GROWTH * elapsedMs);
+    const shrinking = nowMs < this.firstMs + 1000 * FIRST_S ? SHRINKING_AT_FIRST : SHRINKING;
+    this.delayMs += Math.min(Math.max(change, -shrinking * elapsedMs), GROWTH * elapsedMs);
     this.lastMs = nowMs;
     return nowMs - this.delayMs;
   }
