@@ -8,6 +8,7 @@ import {
   refusal,
   SOUND,
   type Page,
+  PATIENT,
 } from "./ui_page";
 
 let page: Page;
@@ -17,7 +18,9 @@ afterEach(() => page.close());
 
 async function opened(...given: Parameters<typeof openPage>) {
   page = openPage(...given);
-  await expect.poll(() => page.bench.catalogue.isLoading.value).toBe(false);
+  await expect
+    .poll(() => page.bench.catalogue.isLoading.value, PATIENT)
+    .toBe(false);
   return page;
 }
 

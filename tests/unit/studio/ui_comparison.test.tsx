@@ -2,14 +2,16 @@ import { afterEach, expect, test } from "vitest";
 
 import { contrastOf } from "../../../platform/diffusiontalker/studio/src/ui/state/comparison";
 import { DEFAULTS } from "../../../platform/diffusiontalker/studio/src/settings";
-import { openPage, SOUND, type Page } from "./ui_page";
+import { openPage, SOUND, type Page, PATIENT } from "./ui_page";
 
 let page: Page;
 afterEach(() => page.close());
 
 async function opened(hash = "") {
   page = openPage({}, hash);
-  await expect.poll(() => page.bench.catalogue.isLoading.value).toBe(false);
+  await expect
+    .poll(() => page.bench.catalogue.isLoading.value, PATIENT)
+    .toBe(false);
   return page.bench;
 }
 

@@ -1,14 +1,18 @@
 import { afterEach, expect, test } from "vitest";
 
-import { openPage, SOUND, type Page } from "./ui_page";
+import { openPage, SOUND, type Page, PATIENT } from "./ui_page";
 
 let page: Page;
 afterEach(() => page.close());
 
 async function opened() {
   page = openPage();
-  await expect.poll(() => page.bench.catalogue.isLoading.value).toBe(false);
-  await expect.poll(() => page.bench.heads.isLoading.value).toBe(false);
+  await expect
+    .poll(() => page.bench.catalogue.isLoading.value, PATIENT)
+    .toBe(false);
+  await expect
+    .poll(() => page.bench.heads.isLoading.value, PATIENT)
+    .toBe(false);
   return page;
 }
 

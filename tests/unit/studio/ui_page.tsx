@@ -50,6 +50,10 @@ export const SOUND: Sound = {
   playback: new Blob(["sound"]),
 };
 
+/** For what a busy machine takes long for: the first test imports three.js. */
+export const PATIENT = { timeout: 20_000 };
+vi.setConfig({ testTimeout: 30_000 });
+
 export function json(
   body: unknown,
   status = 200,

@@ -7,6 +7,7 @@ import {
   SOUND,
   type Answer,
   type Page,
+  PATIENT,
 } from "./ui_page";
 
 let page: Page;
@@ -47,7 +48,9 @@ function voiceKeeper(): Answer {
 
 async function opened() {
   page = openPage({ voices: voiceKeeper() });
-  await expect.poll(() => page.bench.catalogue.isLoading.value).toBe(false);
+  await expect
+    .poll(() => page.bench.catalogue.isLoading.value, PATIENT)
+    .toBe(false);
   page.bench.sound.value = SOUND;
   await expect
     .poll(() => page.button("Enrol from this recording").disabled)

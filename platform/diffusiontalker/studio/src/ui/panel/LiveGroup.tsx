@@ -1,3 +1,4 @@
+import type { LiveState } from "../../live";
 import { useBench } from "../bench";
 import { Icon } from "../Icon";
 import { Meter } from "../Meter";
@@ -34,7 +35,7 @@ export function LiveFacts() {
             <span class="dot" />
             <div>
               <p class="row spread">
-                <span>{live.state.value === "live" ? "Live" : "Connecting …"}</span>
+                <span>{liveWords(live.state.value, session.waitingS.value)}</span>
                 <span class="number">{clock(session.durationS.value)}</span>
               </p>
               <Meter level={session.level} />
@@ -64,6 +65,11 @@ export function LiveFacts() {
       </label>
     </section>
   );
+}
+
+function liveWords(state: LiveState, waitingS: number | null): string {
+  if (waitingS) return `The server is busy. Trying again in ${waitingS} s`;
+  return { idle: "", starting: "Connecting …", live: "Live", stopping: "Finishing …", ended: "" }[state];
 }
 
 function milliseconds(value: number | null | undefined): string {

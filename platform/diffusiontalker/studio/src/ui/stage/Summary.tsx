@@ -1,4 +1,4 @@
-import { column, type Motion } from "../../motion/motion";
+import { column, type Motion } from "../../motion";
 import { useBench } from "../bench";
 import { clock, count, duration } from "../words";
 

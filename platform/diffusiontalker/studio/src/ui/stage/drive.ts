@@ -4,7 +4,7 @@ import { effect } from "@preact/signals";
 
 import type { Head } from "../../head/head";
 import type { Stage } from "../../head/stage";
-import { sampleInto, type Motion } from "../../motion/motion";
+import { sampleInto, type Motion } from "../../motion";
 import type { Workbench } from "../state/workbench";
 
 const NO_NAMES: readonly string[] = [];

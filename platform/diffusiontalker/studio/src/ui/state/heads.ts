@@ -12,6 +12,8 @@ export class Heads {
   readonly isLoading = signal(false);
   readonly problem = signal<string | null>(null);
 
+  private numAsked = 0;
+
   constructor(private readonly builtInUrl: string) {}
 
   loadBuiltIn(): Promise<void> {
@@ -24,16 +26,19 @@ export class Heads {
   }
 
   private async load(fileName: string | null, source: () => Promise<string | ArrayBuffer>): Promise<void> {
+    const asked = (this.numAsked += 1);
     this.isLoading.value = true;
     this.problem.value = null;
     try {
       const { loadHead } = await import("../../head/head");
-      this.model.value = await loadHead(await source());
+      const model = await loadHead(await source());
+      if (asked !== this.numAsked) return; // another one was chosen meanwhile
+      this.model.value = model;
       this.fileName.value = fileName;
     } catch (error) {
       this.problem.value = fileName ? `${fileName}: ${messageOf(error)}` : messageOf(error);
     } finally {
-      this.isLoading.value = false;
+      if (asked === this.numAsked) this.isLoading.value = false;
     }
   }
 }

@@ -4,7 +4,7 @@ import { computed, effect, signal } from "@preact/signals";
 
 import type { Endpoint, StyleParameters } from "../../endpoint";
 import { LiveSession } from "../../live";
-import type { Motion } from "../../motion/motion";
+import type { Motion } from "../../motion";
 import { messageOf } from "../words";
 
 export class Live {

@@ -3,7 +3,7 @@
 import { computed, signal } from "@preact/signals";
 
 import type { AnimationParameters, Endpoint } from "../../endpoint";
-import type { Motion } from "../../motion/motion";
+import type { Motion } from "../../motion";
 import type { Sound } from "../../sound";
 import { isAbort, messageOf } from "../words";
 

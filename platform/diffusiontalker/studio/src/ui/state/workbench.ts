@@ -2,9 +2,9 @@
 
 import { computed, effect, signal, untracked } from "@preact/signals";
 
-import { Endpoint } from "../../endpoint";
-import { durationS, MOTION_SUFFIXES, readMotion, type Motion } from "../../motion";
+import { Endpoint, type Limits } from "../../endpoint";
 import type { Stage } from "../../head/stage";
+import { durationS, MOTION_SUFFIXES, readMotion, type Motion } from "../../motion";
 import { Player } from "../../playback/player";
 import { Settings, type TakeSettings } from "../../settings";
 import { soundOf, type Sound } from "../../sound";
@@ -119,10 +119,7 @@ export class Workbench {
     this.isOpening.value = true;
     this.soundProblem.value = null;
     try {
-      const about = this.catalogue.abouts.value.get("");
-      if (!about)
-        throw new Error("the endpoint has not answered yet, so its limits are unknown; try again in a moment");
-      this.showSound(await soundOf(file, about.limits));
+      this.showSound(await soundOf(file, this.limits()));
       this.status.value = `${file.name}, ${duration(this.sound.value!.durationS)}. Press Animate.`;
     } catch (error) {
       this.soundProblem.value = messageOf(error);
@@ -217,7 +214,11 @@ export class Workbench {
   async toggleRecording(): Promise<void> {
     if (this.recording.isOn.value) return this.recording.stop();
     this.player.pause();
-    await this.recording.start(this.catalogue.abouts.value.get("")?.limits.maxSeconds ?? 60);
+    try {
+      await this.recording.start(this.limits().maxSeconds);
+    } catch (error) {
+      this.soundProblem.value = messageOf(error);
+    }
   }
 
   async startLive(): Promise<void> {
@@ -230,10 +231,19 @@ export class Workbench {
     const parameters = this.settings.a.parameters.value;
     await this.openSound(take.sound);
     const sound = this.sound.value;
-    if (sound?.upload !== take.sound) return;
+    if (sound?.upload !== take.sound) {
+      this.live.problem.value = this.soundProblem.value;
+      return;
+    }
     this.a.keepLive(take.motion, parameters);
     this.mode.value = "recording";
     this.status.value = `Recorded ${duration(sound.durationS)} live. Press play to see it again.`;
+  }
+
+  private limits(): Limits {
+    const about = this.catalogue.abouts.value.get("");
+    if (!about) throw new Error("the endpoint has not answered yet; try again in a moment");
+    return about.limits;
   }
 
   private async animateOne(letter: Letter, sound: Sound): Promise<boolean> {
