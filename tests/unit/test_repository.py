@@ -146,6 +146,21 @@ def test_demo_runs_the_shipped_demo_configs():
     assert ".venv/bin/python jobs/distill_student.py --config jobs/configs/demo_student.yaml" in completed.stdout
 
 
+@pytest.mark.parametrize(
+    ("target", "needed"),
+    [
+        ("demo", ["--no-print-directory studio"]),
+        ("check", ["npm ci ", "npm run build", "npm run check", "npm test"]),
+        ("test", ["npm ci ", "npm run build", "npm run check", "npm test", "redis-server", "tests/browser"]),
+    ],
+)
+def test_the_page_is_built_and_checked_with_the_rest(target, needed):
+    completed = subprocess.run(
+        ["make", "--dry-run", "--always-make", target], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
+    )
+    assert [step for step in needed if step not in completed.stdout] == []
+
+
 def test_the_readme_has_a_line_for_every_room():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert [room for room in ROOMS if f"{room}/" not in readme] == []

@@ -42,7 +42,7 @@ def test_the_page_and_the_description_for_programs(client):
     asking = described["paths"]["/v1/animations"]["post"]
     assert asking["security"] == [{"HTTPBearer": []}]
     assert {one["name"] for one in asking["parameters"]} == {
-        "voice", "emotion", "emotion_intensity", "num_steps", "temperature", "seed", "fps", "format"
+        "student", "voice", "emotion", "emotion_intensity", "num_steps", "temperature", "seed", "fps", "format"
     }  # fmt: skip
     assert {"400", "401", "413", "429", "503"} <= set(asking["responses"])
 

@@ -9,11 +9,15 @@ from pathlib import Path
 import httpx
 import pytest
 from http_calls import told
+from in_loop import in_loop
 from serving_app import Server, served
+from starlette.applications import Starlette
+from starlette.routing import Mount
 
 import diffusiontalker.studio
 from diffusiontalker.face import CHANNELS
 from diffusiontalker.serving.auth import new_key
+from diffusiontalker.serving.http import build_http
 from diffusiontalker.studio import PageError, page_folder
 
 PAGE = '<!doctype html><script type="module" src="./assets/index-1.js"></script>'
@@ -55,6 +59,17 @@ def test_the_way_to_the_page_holds_behind_a_proxy_that_adds_a_prefix(client, pat
     assert response.status_code == 307
     assert response.headers["location"] == "studio/"
     assert client.get(path, follow_redirects=True).text == PAGE
+
+
+@in_loop
+async def test_the_page_lies_below_a_prefix_of_the_server_too(server):
+    app = Starlette(routes=[Mount("/face", build_http(server.core))])
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x") as client:
+        for path in ("/face/", "/face/studio"):
+            page = await client.get(path, follow_redirects=True)
+            assert (page.url.path, page.text) == ("/face/studio/", PAGE)
+        assert (await client.get("/face/studio/assets/index-1.js")).text == SCRIPT
+        assert (await client.get("/studio/")).status_code == 404
 
 
 def test_the_page_is_public_and_the_api_behind_it_is_not(client):

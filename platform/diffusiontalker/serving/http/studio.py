@@ -46,7 +46,7 @@ _HEADERS = {
 }
 _ASK_AGAIN = "no-cache"
 _FOR_EVER = "public, max-age=31536000, immutable"
-_COMPRESSION = 9
+_COMPRESSION = 6
 _METHODS = ["GET", "HEAD"]
 
 
