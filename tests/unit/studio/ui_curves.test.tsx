@@ -90,7 +90,7 @@ test("rows, scale and axis fit what they hold", () => {
     values: Float32Array.of(0, value),
   });
   expect([0.05, 0.2, 0.4, 0.6].map((value) => scaleOf([curve(value)]))).toEqual(
-    [0.1, 0.25, 0.5, 1],
+    [0.1, 0.25, 0.5, 0.75],
   );
   expect(tickOf(8, 1000)).toBe(1);
   expect(tickOf(300, 340)).toBe(60);

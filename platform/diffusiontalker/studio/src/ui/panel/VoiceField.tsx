@@ -9,7 +9,9 @@ import { notHere } from "./notHere";
 
 /** Whose face it is: as the sound suggests, a speaker of the student, or somebody who was enrolled. */
 export function VoiceField({ settings, isLive = false }: { settings: TakeSettings; isLive?: boolean }) {
-  const { catalogue, sound } = useBench();
+  const bench = useBench();
+  const { catalogue } = bench;
+  const canEnroll = !isLive && settings === bench.settings.a;
   const asking = useSignal<"enroll" | "delete" | null>(null);
   const student = settings.student.value;
   const about = catalogue.abouts.value.get(student);
@@ -41,9 +43,9 @@ export function VoiceField({ settings, isLive = false }: { settings: TakeSetting
           { label: "Speakers of the student", options: speakers.map((name) => ({ value: name, label: name })) },
         ]}
       />
-      <p class="row spread small">
-        {!isLive && (
-          <button type="button" class="link" disabled={!sound.value} onClick={() => (asking.value = "enroll")}>
+      <p class="row spread small" hidden={!canEnroll && !enrolled}>
+        {canEnroll && (
+          <button type="button" class="link" disabled={!bench.sound.value} onClick={() => (asking.value = "enroll")}>
             Enrol from this recording
           </button>
         )}

@@ -48,7 +48,7 @@ export function rowsOf(width: number, height: number, isCompared: boolean): Rows
 export function scaleOf(curves: readonly Curve[]): number {
   let most = 0;
   for (const { values } of curves) for (const value of values) if (value > most) most = value;
-  return [0.1, 0.25, 0.5].find((top) => most <= top) ?? 1;
+  return [0.1, 0.25, 0.5, 0.75].find((top) => most <= top) ?? 1;
 }
 
 /** Seconds between two marks of the axis, so that they stand at least 64 pixels apart. */
