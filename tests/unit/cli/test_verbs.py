@@ -134,6 +134,7 @@ def test_speech_without_faces_becomes_a_corpus(
     assert (clip.clip_id, clip.seconds, clip.motion.num_frames) == ("speech.wav", 1.5, 45)
 
 
+@pytest.mark.slow
 def test_evaluate_measures_a_bundle_beside_the_controls(
     tmp_path: Path, corpus_path: Path, bundle_path: Path, command: Callable
 ) -> None:

@@ -9,6 +9,8 @@ from diffusiontalker.evaluation import ComparisonConfig, EvaluationConfig, Evalu
 from diffusiontalker.face import Rig
 from diffusiontalker.inference import Bundle, SamplingConfig
 
+pytestmark = pytest.mark.slow
+
 NAMES = ["big", "small", "other"]
 CONFIG = ComparisonConfig(
     respaced_steps=(4, 1), direct="direct", num_samples=2, latency_repeats=1, style_clips=2,

@@ -12,6 +12,8 @@ from diffusiontalker.evaluation import EvaluationConfig, EvaluationError, Report
 from diffusiontalker.face import Rig
 from diffusiontalker.inference import Bundle
 
+pytestmark = pytest.mark.slow
+
 CONFIG = EvaluationConfig(
     title="A <small> test", headline_speaker="anna", num_samples=3, num_curve_clips=1, curve_channels=("jawOpen",),
     latency_audio_s=1.0, latency_repeats=1,

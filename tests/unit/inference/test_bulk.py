@@ -131,6 +131,7 @@ def test_motion_comes_at_another_rate_and_in_another_format(order, table, tmp_pa
         assert any(array.shape[:1] == (20,) for array in stored.values())
 
 
+@pytest.mark.slow
 def test_answers_of_a_store_that_break_off_are_asked_for_again(tmp_path, monkeypatch):
     write_wav(0.1 * np.random.default_rng(0).standard_normal(SAMPLE_RATE_HZ), tmp_path / "speech.wav")
     with bucket_on_s3("speech") as bucket:

@@ -21,6 +21,8 @@ from diffusiontalker.orchestration.evaluate_job import (
 )
 from diffusiontalker.training import train
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:

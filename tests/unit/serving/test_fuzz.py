@@ -115,6 +115,7 @@ def answered(server: Server, content: bytes, label: str) -> int:
     return response.status_code
 
 
+@pytest.mark.slow
 def test_mutated_recordings_are_animated_or_refused(server):
     generator, statuses = np.random.default_rng(0), []
     for name, content in files().items():

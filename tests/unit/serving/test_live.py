@@ -143,6 +143,7 @@ async def test_a_feeder_that_waits_is_let_go_when_the_stream_is_closed():
     await streams.close()
 
 
+@pytest.mark.slow
 @in_loop
 async def test_a_thousand_streams_that_vanish_leave_nothing():
     streams = streams_of()

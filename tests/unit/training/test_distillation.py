@@ -272,6 +272,7 @@ def test_distillation_lowers_its_loss_and_a_resumed_one_equals_an_uninterrupted_
         assert torch.equal(tensor, resumed.state_dict()[name]), name
 
 
+@pytest.mark.slow
 @pytest.mark.distributed
 def test_two_ranks_distil_like_one(corpus, teacher_path, tmp_path):
     plain = json.loads(json.dumps(tiny.TINY_TRAINING))
