@@ -38,7 +38,7 @@ export function SamplingFields({ settings }: { settings: TakeSettings }) {
         <button
           type="button"
           class="button icon"
-          aria-label="Throw the dice: another seed"
+          aria-label="Throw the dice"
           title="Another seed"
           onClick={() => (settings.seed.value = Math.floor(Math.random() * 10_000))}
         >
