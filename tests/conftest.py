@@ -33,6 +33,25 @@ _TOGETHER = {
 """Files that share a fixture of the session that takes long: they stay in one process."""
 
 
+_LONGEST_FIRST = (
+    "ray_session", "smoke_run", "test_head_dies", "cluster", "test_lifecycle", "test_nodes_die", "test_import",
+)  # fmt: skip
+"""Files, and those that stay together, of a minute and more: begun last, one of them would keep one process busy while
+the other has nothing left to do."""
+
+
+def _scope(nodeid: str) -> str:
+    """What runs in one process: a file, or the name of several."""
+    file = nodeid.partition("::")[0]
+    return next((name for name, files in _TOGETHER.items() if Path(file).stem in files), file)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest come first; the order is otherwise kept."""
+    ranks = {name: rank for rank, name in enumerate(_LONGEST_FIRST)}
+    items.sort(key=lambda item: ranks.get(Path(_scope(item.nodeid)).stem, len(ranks)))
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object:
     """With `--dist loadfile`, files that share a fixture are one."""
@@ -40,7 +59,6 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object:
 
     class Together(LoadFileScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            file = nodeid.partition("::")[0]
-            return next((name for name, files in _TOGETHER.items() if Path(file).stem in files), file)
+            return _scope(nodeid)
 
     return Together(config, log) if config.getoption("dist") == "loadfile" else None
