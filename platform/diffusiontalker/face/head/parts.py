@@ -75,7 +75,7 @@ def _left_caruncle() -> Piece:
     ball = np.stack([np.sin(polar) * np.cos(turn), np.cos(polar), np.sin(polar) * np.sin(turn)], axis=-1).reshape(-1, 3)
     center = surface.EYE_CENTER + np.array([-1.14, -0.03, 0.62])
     triangles = strip_triangles(9, 14, closed=True)[:, ::-1]
-    return make_piece(center + ball * [0.36, 0.26, 0.30], triangles, kind=Kind.CARUNCLE)
+    return make_piece(center + ball * [0.30, 0.22, 0.26], triangles, kind=Kind.CARUNCLE)
 
 
 def _left_lashes() -> Piece:
@@ -186,7 +186,7 @@ def _ear_relief(scale: float, turn: np.ndarray) -> np.ndarray:
     on_rim = smoothstep((np.sin(turn + 0.25) + 0.75) / 0.6)
     on_ridge = smoothstep((np.cos(turn - 0.5) + 0.55) / 0.5)
     bowl = smoothstep(np.full_like(turn, (0.58 - scale) / 0.26))
-    attached = 0.45 * knob(np.pi - 0.2, 0.75) * smoothstep(np.full_like(turn, (scale - 0.62) / 0.2))
+    attached = 0.45 * knob(np.pi - 0.2, 0.75) * smoothstep(np.full_like(turn, (scale - 0.72) / 0.16))
     return (
         0.20
         - attached

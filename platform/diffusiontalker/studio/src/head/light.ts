@@ -10,8 +10,8 @@ import {
   PlaneGeometry,
   PMREMGenerator,
   Scene,
-  type Texture,
   type WebGLRenderer,
+  type WebGLRenderTarget,
 } from "three";
 
 /** Soft boxes: direction (x, y, z) from the head, width and height, colour, brightness. */
@@ -24,7 +24,7 @@ const SOFT_BOXES: readonly [number, number, number, number, number, number, numb
 ];
 
 /** What surfaces reflect, filtered for every roughness. The caller disposes of it. */
-export function studioEnvironment(renderer: WebGLRenderer): Texture {
+export function studioEnvironment(renderer: WebGLRenderer): WebGLRenderTarget {
   const room = new Scene();
   room.add(new Mesh(new BoxGeometry(16, 12, 16), new MeshBasicMaterial({ color: 0x5c5f66, side: BackSide })));
   for (const [x, y, z, width, height, color, brightness] of SOFT_BOXES) {
@@ -42,7 +42,7 @@ export function studioEnvironment(renderer: WebGLRenderer): Texture {
     node.geometry.dispose();
     node.material.dispose();
   });
-  return target.texture;
+  return target;
 }
 
 /** Directional lights for a head that fits into a sphere of radius 1. */

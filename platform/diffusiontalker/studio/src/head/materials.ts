@@ -6,6 +6,8 @@
  */
 import {
   BackSide,
+  DoubleSide,
+  FrontSide,
   type Material,
   type Mesh,
   MeshPhysicalMaterial,
@@ -33,8 +35,8 @@ const PROPERTIES: Record<string, MeshPhysicalMaterialParameters> = {
   eyes: { roughness: 0.4, specularIntensity: 0.4, clearcoat: 1, clearcoatRoughness: 0.06 },
   lashes: { roughness: 0.7, specularIntensity: 0.2, transparent: true },
   brows: { roughness: 0.75, transparent: true },
-  teeth: { roughness: 0.3, clearcoat: 0.6, clearcoatRoughness: 0.15 },
-  tongue: { roughness: 0.4, clearcoat: 0.4, clearcoatRoughness: 0.25 },
+  teeth: { roughness: 0.3, clearcoat: 0.3, clearcoatRoughness: 0.2 },
+  tongue: { roughness: 0.42 },
   hair: {
     roughness: 0.62,
     specularIntensity: 0.6,
@@ -54,6 +56,9 @@ const OPENING = [
   "mouthLowerDownRight",
   "mouthFunnel",
 ];
+
+const RIBBONS = ["brows", "lashes"];
+const SHADOWING = ["skin", "ears", "hair"];
 
 /** What is seen through comes later: skin that fades out, then brows, then hair. */
 const DRAWN_AFTER: Record<string, number> = { skin: 1, brows: 2, hair: 3, lashes: 4 };
@@ -81,9 +86,14 @@ function refined(material: Material, mesh: Mesh, isOwn: boolean, isOccluded: boo
   const patches: Patch[] = [];
   let result: MeshStandardMaterial = material;
   if (part) {
-    result = new MeshPhysicalMaterial({ name: part, vertexColors: true, side: material.side, ...PROPERTIES[part] });
+    const isRibbon = RIBBONS.includes(part);
+    result = new MeshPhysicalMaterial({ name: part, vertexColors: true, ...PROPERTIES[part] });
+    result.side = part === "hair" ? FrontSide : DoubleSide;
+    result.forceSinglePass = true;
     // Only what faces away casts shadows: so the edge of light on skin stays soft.
     result.shadowSide = BackSide;
+    mesh.castShadow = SHADOWING.includes(part);
+    mesh.receiveShadow = !isRibbon;
     mesh.renderOrder = DRAWN_AFTER[part] ?? 0;
     patches.push(...PARTS[part]!);
   }

@@ -6,8 +6,8 @@
  */
 import { BufferAttribute, type Mesh, Vector3 } from "three";
 
-const DIRECTIONS = 72;
-const PIXELS = 192;
+const DIRECTIONS = 48;
+const PIXELS = 160;
 /** More would take seconds; such heads carry occlusion in their textures. */
 const MOST_TRIANGLES = 60_000;
 

@@ -35,7 +35,8 @@ vec3 bent(vec3 surface, vec3 bare, float height, float facing) {
   vec3 across = cross(alongY, bare), up = cross(bare, alongX);
   float area = dot(alongX, across) * facing;
   vec3 slope = sign(area) * (dFdx(height) * across + dFdy(height) * up);
-  return normalize(abs(area) * bare - slope);
+  // Slivers of triangles give derivatives without bounds.
+  return normalize(abs(area) * bare - slope * min(1.0, 0.8 * abs(area) / max(length(slope), 1e-12)) );
 }
 `;
 
@@ -82,6 +83,12 @@ const softLight: Patch = (shader) => {
 };
 
 const skin: Patch = (shader) => {
+  // Shapes may turn over a sliver of a triangle: it is seen from both sides, and its normals stay those of the skin.
+  shader.fragmentShader = replaced(
+    shader.fragmentShader,
+    "#include <normal_fragment_begin>",
+    replaced(ShaderChunk.normal_fragment_begin, "gl_FrontFacing ? 1.0 : - 1.0", "1.0"),
+  );
   shader.fragmentShader = replaced(
     shader.fragmentShader,
     "#include <color_fragment>",
@@ -264,6 +271,7 @@ export function occlusionPatch(opening: readonly number[]): Patch {
   reflectedLight.directSpecular *= outside;
   reflectedLight.indirectSpecular *= vOcclusion * vOcclusion;
   #ifdef USE_CLEARCOAT
+  clearcoatSpecularDirect *= outside;
   clearcoatSpecularIndirect *= vOcclusion * vOcclusion;
   #endif
   #ifdef USE_SHEEN

@@ -12,9 +12,9 @@ import {
   PCFShadowMap,
   PerspectiveCamera,
   Scene,
-  type Texture,
   Vector3,
   WebGLRenderer,
+  type WebGLRenderTarget,
 } from "three";
 import { OrbitControls } from "three/addons/controls/OrbitControls.js";
 
@@ -38,10 +38,13 @@ export class Stage {
   private readonly lights = studioLights();
   private readonly stopwatch = new Stopwatch();
   private readonly resized = new ResizeObserver(() => this.resize());
+  private width = 0;
+  private height = 0;
   private readonly prefersStillness = matchMedia("(prefers-reduced-motion: reduce)");
-  private environment: Texture | null = null;
+  private environment: WebGLRenderTarget | null = null;
   private shown: Head[] = [];
   private places: Group[] = [];
+  private leaving: HeadModel[] = [];
   private isStarted = false;
   private isChanged = true;
   private frame = 0;
@@ -61,7 +64,6 @@ export class Stage {
     this.resized.observe(canvas);
     this.restore();
     this.setTheme(matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
-    this.resize();
     this.resetView();
   }
 
@@ -79,12 +81,11 @@ export class Stage {
     const left = new Set(this.shown.map((head) => head.model).filter((model) => !models.includes(model)));
     for (const head of this.shown) head.free();
     for (const place of this.places) place.removeFromParent();
-    for (const model of left) model.free();
+    this.leaving.push(...left);
     this.shown = models.map((model) => new Head(model));
     this.places = this.shown.map((head) => placed(head));
     for (const head of this.shown) head.onChange = this.requestFrame;
-    this.scene.add(...this.places);
-    this.resize();
+    for (const place of this.places) this.scene.add(place);
     this.resetView();
   }
 
@@ -93,17 +94,14 @@ export class Stage {
     this.requestFrame();
   }
 
-  /** The camera in front of the face again, a little to its side. */
+  /** The camera in front of the face again. */
   resetView(): void {
-    const distance = Math.max(
-      ...this.places.map((place) => portraitDistance(boxOf(place), FOV_DEG, this.camera.aspect)),
-      0,
-    );
-    const away = distance || 4;
-    this.controls.minDistance = 0.35 * away;
-    this.controls.maxDistance = 2.2 * away;
+    this.fitCanvas();
+    const distance = this.portraitDistance();
+    this.controls.minDistance = 0.35 * distance;
+    this.controls.maxDistance = 2.2 * distance;
     this.controls.target.set(0, 0, 0);
-    this.camera.position.set(0, 0, away);
+    this.camera.position.set(0, 0, distance);
     this.controls.update();
     this.requestFrame();
   }
@@ -131,6 +129,7 @@ export class Stage {
     this.stop();
     cancelAnimationFrame(this.frame);
     this.setHeads([]);
+    this.draw();
     cancelAnimationFrame(this.frame);
     this.resized.disconnect();
     this.prefersStillness.removeEventListener("change", this.setDamping);
@@ -162,32 +161,50 @@ export class Stage {
 
   private draw(): void {
     this.isChanged = false;
-    const { clientWidth: width, clientHeight: height } = this.canvas;
-    const share = width / Math.max(this.places.length, 1);
-    this.renderer.setScissorTest(true);
-    for (let index = 0; index < Math.max(this.places.length, 1); index++) {
+    const count = Math.max(this.places.length, 1);
+    const width = this.width / count;
+    for (let index = 0; index < count; index++) {
       for (let other = 0; other < this.places.length; other++) this.places[other]!.visible = other === index;
-      this.renderer.setViewport(index * share, 0, share, height);
-      this.renderer.setScissor(index * share, 0, share, height);
+      this.renderer.setViewport(index * width, 0, width, this.height);
+      this.renderer.setScissor(index * width, 0, width, this.height);
       this.backdrop.draw(this.renderer);
       this.renderer.render(this.scene, this.camera);
     }
+    // Only now: what the new heads share with them (programs) need not be made again.
+    while (this.leaving.length) this.leaving.pop()!.free();
   }
 
+  /** The head keeps its size in the picture as it was turned and zoomed; a resized canvas is empty until drawn. */
   private resize(): void {
-    const { clientWidth: width, clientHeight: height } = this.canvas;
-    if (!width || !height) return;
+    const before = this.portraitDistance();
+    this.fitCanvas();
+    const scale = this.portraitDistance() / before;
+    this.controls.minDistance *= scale;
+    this.controls.maxDistance *= scale;
+    this.camera.position.sub(this.controls.target).multiplyScalar(scale).add(this.controls.target);
+    this.controls.update();
+    this.draw();
+  }
+
+  private fitCanvas(): void {
+    this.width = this.canvas.clientWidth || 1;
+    this.height = this.canvas.clientHeight || 1;
     this.renderer.setPixelRatio(Math.min(devicePixelRatio, MOST_PIXELS_PER_POINT));
-    this.renderer.setSize(width, height, false);
-    this.camera.aspect = width / Math.max(this.places.length, 1) / height;
+    this.renderer.setSize(this.width, this.height, false);
+    this.renderer.setScissorTest(true);
+    this.camera.aspect = this.width / Math.max(this.places.length, 1) / this.height;
     this.camera.updateProjectionMatrix();
-    this.renderOnce();
+  }
+
+  private portraitDistance(): number {
+    const distances = this.places.map((place) => portraitDistance(boxOf(place), FOV_DEG, this.camera.aspect));
+    return Math.max(...distances, 1);
   }
 
   private readonly restore = (): void => {
     this.environment?.dispose();
     this.environment = studioEnvironment(this.renderer);
-    this.scene.environment = this.environment;
+    this.scene.environment = this.environment.texture;
     this.requestFrame();
   };
 
