@@ -41,8 +41,22 @@ test("other settings are independent", async () => {
 
 test("an address says what is compared", async () => {
   const bench = await opened("#emotion=sad&b.emotion=happy&compare=takes");
-  expect(bench.comparison.contrast.value).toBe("emotion");
+  await expect.poll(() => bench.comparison.contrast.value).toBe("emotion");
   expect(bench.settings.b.emotion.value).toBe("happy");
+  bench.settings.a.voice.value = "anna";
+  expect(bench.settings.b.values).toMatchObject({
+    voice: "anna",
+    emotion: "happy",
+  });
+});
+
+test("an address that is typed later is taken over whole", async () => {
+  const bench = await opened("#emotion=sad&b.emotion=happy&compare=takes");
+  location.hash = "#voice=anna&b.voice=bruno&b.seed=4&compare=takes";
+  await expect
+    .poll(() => bench.settings.b.values)
+    .toMatchObject({ voice: "bruno", seed: 4, emotion: "" });
+  expect(bench.comparison.contrast.value).toBe("anything");
 });
 
 test("what differs names the comparison", () => {

@@ -19,12 +19,12 @@ const OWN: Partial<Record<Contrast, readonly (keyof Chosen)[]>> = {
 };
 
 export class Comparison {
-  private readonly chosen = signal<Contrast | null>(null);
+  /** Counts while two results are compared. */
+  private readonly chosen = signal<Contrast>("anything");
 
   readonly contrast = computed<Contrast>(() => {
-    const { compare, a, b } = this.settings;
-    if (compare.value !== "takes") return compare.value;
-    return this.chosen.value ?? contrastOf(a.values, b.values);
+    const compare = this.settings.compare.value;
+    return compare === "takes" ? this.chosen.value : compare;
   });
 
   constructor(
@@ -32,9 +32,14 @@ export class Comparison {
     private readonly catalogue: Catalogue,
   ) {}
 
-  /** Keeps the same for both what is not compared. @returns ends this. */
+  /**
+   * Keeps the same for both what is not compared. Called before settings follow the address, so that what an address
+   * says of both is taken over whole, and is then what tells the comparison.
+   *
+   * @returns ends this.
+   */
   follow(): () => void {
-    return effect(() => {
+    const stop = effect(() => {
       const own = OWN[this.contrast.value];
       if (!own) return;
       const { a, b } = this.settings;
@@ -46,6 +51,16 @@ export class Comparison {
         ),
       };
     });
+    const onAddress = () => {
+      this.chosen.value = "anything";
+      setTimeout(() => (this.chosen.value = contrastOf(this.settings.a.values, this.settings.b.values)));
+    };
+    onAddress();
+    window.addEventListener("hashchange", onAddress);
+    return () => {
+      stop();
+      window.removeEventListener("hashchange", onAddress);
+    };
   }
 
   choose(contrast: Contrast): void {
@@ -53,7 +68,6 @@ export class Comparison {
     batch(() => {
       if (contrast === "off" || contrast === "truth") {
         settings.compare.value = contrast;
-        this.chosen.value = null;
         return;
       }
       settings.b.values = { ...settings.a.values, ...this.other(contrast) };

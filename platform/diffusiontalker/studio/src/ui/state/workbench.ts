@@ -81,9 +81,9 @@ export class Workbench {
   /** Starts what runs as long as the page: the address, the player's settings, the endpoint. */
   start(): () => void {
     const ends = [
+      this.comparison.follow(),
       this.settings.followAddress(),
       wear(this.shade),
-      this.comparison.follow(),
       effect(() => void (this.player.speed.value = this.settings.speed.value)),
       effect(() => void (this.player.isLooping.value = this.settings.isLooping.value)),
       effect(() => this.fitDuration()),
