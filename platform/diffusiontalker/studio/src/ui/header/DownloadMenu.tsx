@@ -2,19 +2,19 @@ import { useSignal } from "@preact/signals";
 
 import type { Format } from "../../endpoint";
 import { useBench } from "../bench";
+import { useErrand } from "../errand";
 import { Segments } from "../fields";
 import { Menu } from "../Menu";
 import { Problem } from "../Problem";
 import { save } from "../saving";
 import type { Letter } from "../state/workbench";
-import { messageOf } from "../words";
 
 /** The result in every format that the endpoint writes, and the sound. */
 export function DownloadMenu() {
   const bench = useBench();
   const letter = useSignal<Letter>("a");
-  const under = useSignal<string | null>(null);
-  const problem = useSignal<string | null>(null);
+  const under = useSignal("");
+  const { isBusy, problem, run } = useErrand();
   const sound = bench.sound.value;
   const hasB = bench.settings.compare.value === "takes" && bench.b.motion.value !== null;
   const chosen = hasB ? letter.value : "a";
@@ -22,21 +22,15 @@ export function DownloadMenu() {
   const parameters = take.parameters.value;
   const formats = bench.catalogue.abouts.value.get("")?.formats ?? [];
 
-  const download = async ({ name, suffix }: Format) => {
-    if (!sound || !parameters) return;
-    under.value = name;
-    problem.value = null;
-    try {
+  const download = ({ name, suffix }: Format) =>
+    run(async () => {
+      if (!sound || !parameters) return;
+      under.value = name;
       const file = await bench.endpoint.download(sound.upload, parameters, name);
       const stem = sound.name.replace(/\.\w+$/, "");
       save(file, `${stem}${hasB ? `-${chosen}` : ""}${suffix}`);
       bench.status.value = `Downloaded as ${name}`;
-    } catch (error) {
-      if (!bench.catalogue.asksForKey(error)) problem.value = messageOf(error);
-    } finally {
-      under.value = null;
-    }
-  };
+    });
 
   return (
     <Menu label="Download" icon="download">
@@ -65,14 +59,9 @@ export function DownloadMenu() {
             <ul>
               {formats.map((format) => (
                 <li key={format.name}>
-                  <button
-                    type="button"
-                    class="item"
-                    disabled={under.value !== null}
-                    onClick={() => void download(format)}
-                  >
+                  <button type="button" class="item" disabled={isBusy.value} onClick={() => void download(format)}>
                     <span>{FORMAT_WORDS[format.name] ?? format.name}</span>
-                    <span class="soft small">{under.value === format.name ? "…" : format.suffix}</span>
+                    <span class="soft small">{isBusy.value && under.value === format.name ? "…" : format.suffix}</span>
                   </button>
                 </li>
               ))}

@@ -1,11 +1,9 @@
-import { useSignal } from "@preact/signals";
-
 import type { Voice } from "../../endpoint";
 import type { TakeSettings } from "../../settings";
 import { useBench } from "../bench";
 import { Dialog } from "../Dialog";
+import { useErrand } from "../errand";
 import { Problem } from "../Problem";
-import { messageOf } from "../words";
 
 export function DeleteVoiceDialog({
   voice,
@@ -17,26 +15,17 @@ export function DeleteVoiceDialog({
   onClose: () => void;
 }) {
   const bench = useBench();
-  const isBusy = useSignal(false);
-  const problem = useSignal<string | null>(null);
+  const { isBusy, problem, run } = useErrand();
 
-  const remove = async () => {
-    isBusy.value = true;
-    problem.value = null;
-    try {
+  const remove = () =>
+    run(async () => {
       await bench.catalogue.deleteVoice(voice.id, settings.student.value);
       for (const { voice: chosen } of [bench.settings.a, bench.settings.b]) {
         if (chosen.value === voice.id) chosen.value = "";
       }
       bench.status.value = `${voice.name} is deleted`;
       onClose();
-    } catch (error) {
-      if (bench.catalogue.asksForKey(error)) onClose();
-      else problem.value = messageOf(error);
-    } finally {
-      isBusy.value = false;
-    }
-  };
+    });
 
   return (
     <Dialog title={`Delete ${voice.name}?`} onClose={onClose} onSubmit={() => void remove()}>

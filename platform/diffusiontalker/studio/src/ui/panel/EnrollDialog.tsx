@@ -4,8 +4,9 @@ import { useId } from "preact/hooks";
 import type { TakeSettings } from "../../settings";
 import { useBench } from "../bench";
 import { Dialog } from "../Dialog";
+import { useErrand } from "../errand";
 import { Problem } from "../Problem";
-import { duration, messageOf } from "../words";
+import { duration } from "../words";
 
 const LONGEST_NAME = 200;
 const GOOD_S = 10;
@@ -15,26 +16,17 @@ export function EnrollDialog({ settings, onClose }: { settings: TakeSettings; on
   const bench = useBench();
   const id = useId();
   const name = useSignal("");
-  const isBusy = useSignal(false);
-  const problem = useSignal<string | null>(null);
+  const { isBusy, problem, run } = useErrand();
   const sound = bench.sound.value;
 
-  const enroll = async () => {
-    if (!sound || !name.value.trim() || isBusy.value) return;
-    isBusy.value = true;
-    problem.value = null;
-    try {
+  const enroll = () =>
+    run(async () => {
+      if (!sound || !name.value.trim()) return;
       const voice = await bench.catalogue.enroll(name.value.trim(), sound.upload, settings.student.value);
       settings.voice.value = voice.id;
       bench.status.value = `${voice.name} is enrolled and chosen`;
       onClose();
-    } catch (error) {
-      if (bench.catalogue.asksForKey(error)) onClose();
-      else problem.value = messageOf(error);
-    } finally {
-      isBusy.value = false;
-    }
-  };
+    });
 
   return (
     <Dialog title="Enrol a voice" onClose={onClose} onSubmit={() => void enroll()}>
