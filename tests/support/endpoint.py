@@ -28,6 +28,8 @@ _ENVIRONMENT = os.environ | {
 }
 """Of a cluster and of those who talk to it."""
 _HEADERS = {"authorization": f"Bearer {_ENVIRONMENT['RAY_AUTH_TOKEN']}"}
+_HTTP = httpx.Client(timeout=60.0, limits=httpx.Limits(max_keepalive_connections=0))
+"""For all questions, each over a connection of its own: to get a client ready for TLS costs 25 ms of a processor."""
 
 
 def _beside_python(program: str) -> str:
@@ -67,7 +69,7 @@ class Endpoint:
         if self.process.poll() is not None:
             pytest.fail(f"serve ended with {self.process.returncode}\n{self.log.read_text()}")
         try:
-            is_ready = httpx.get(f"{self.url}/ready", timeout=2.0).status_code == 200
+            is_ready = _HTTP.get(f"{self.url}/ready", timeout=2.0).status_code == 200
             return is_ready and "Ctrl-C" in self.log.read_text()
         except httpx.HTTPError:
             return False
@@ -94,7 +96,7 @@ def wait_for(condition: Callable[[], bool], *, what: Callable[[], str], seconds:
     while not condition():
         if time.monotonic() > deadline:
             pytest.fail(f"waited {seconds:g} s in vain for {what()}")
-        time.sleep(0.05)
+        time.sleep(0.1)
 
 
 class Cluster:
@@ -150,7 +152,7 @@ class Cluster:
         if by_command:
             self._deploy_by_command(config)
         else:
-            answer = httpx.put(self._applications_url, json=config, headers=_HEADERS, timeout=60.0)
+            answer = _HTTP.put(self._applications_url, json=config, headers=_HEADERS)
             assert answer.status_code == 200, answer.text
         wait_for(self._is_running, what=lambda: json.dumps(self._state()), seconds=START_S)
 
@@ -181,14 +183,14 @@ class Cluster:
     def _state(self) -> dict | None:
         """What the dashboard says of Ray Serve; None while it does not answer."""
         try:
-            answer = httpx.get(self._applications_url, headers=_HEADERS, timeout=20.0)
+            answer = _HTTP.get(self._applications_url, headers=_HEADERS, timeout=20.0)
         except httpx.HTTPError:
             return None
         return answer.json() if answer.status_code == 200 else None
 
     def samples(self, name: str) -> list[tuple[dict[str, str], float]]:
         """Labels and value of one of our metrics on every replica, as Prometheus would read them now."""
-        text = httpx.get(f"http://127.0.0.1:{self.metrics_port}/metrics", timeout=20.0).text
+        text = _HTTP.get(f"http://127.0.0.1:{self.metrics_port}/metrics", timeout=20.0).text
         full = f"ray_diffusiontalker_{name}"
         lines = [line for line in text.splitlines() if line.startswith(full)]  # of a megabyte that is slow to parse
         families = text_string_to_metric_families("\n".join(lines) + "\n")

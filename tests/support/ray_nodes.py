@@ -22,6 +22,8 @@ import httpx
 
 RAY = Path(sys.executable).with_name("ray")
 START_S, JOB_S = 120.0, 240.0
+_LOOK_S = 0.1
+"""Between two looks at a condition: most ask a head, which has better things to do."""
 
 NOTICES_DEATH_SOON = {
     # Five missed health checks in a row make a dead node. A killed process refuses them at once, while a busy one has
@@ -272,4 +274,4 @@ def wait_for(condition: Callable[[], bool], *, what: Callable[[], str], seconds:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"waited {seconds:g} s in vain for {what()}"
-        time.sleep(0.02)
+        time.sleep(_LOOK_S)
