@@ -115,13 +115,13 @@ def relief(x: Float[np.ndarray, " points"], y: Float[np.ndarray, " points"]) -> 
 def nose(side: Float[np.ndarray, " points"], y: Float[np.ndarray, " points"]) -> Float[np.ndarray, " points"]:
     """The nose alone: bridge, tip and wings as a height over the face; `side` is |x|."""
     ridge_y = np.array([2.8, 1.9, 1.0, 0.0, -1.0, -2.0, -2.6, -3.0, -3.35, -3.7, -4.1, -4.6])
-    ridge_z = np.array([0.0, 0.18, 0.42, 0.92, 1.46, 1.98, 2.12, 1.84, 1.20, 0.55, 0.12, 0.0])
+    ridge_z = np.array([0.0, 0.18, 0.42, 0.92, 1.46, 1.94, 2.00, 1.70, 1.18, 0.58, 0.14, 0.0])
     ridge_w = np.array([0.9, 0.80, 0.72, 0.78, 0.88, 0.98, 1.02, 1.00, 0.92, 0.90, 0.80, 0.8])
     position = np.clip(-y, -ridge_y[0], -ridge_y[-1])
     height = cubic_interpolation(-ridge_y, ridge_z, position)
     width = cubic_interpolation(-ridge_y, ridge_w, position)
     bridge = height * np.exp(-((side / width) ** 2) * 0.9) * np.where((y < ridge_y[0]) & (y > ridge_y[-1]), 1.0, 0.0)
-    tip = 0.26 * _hill(side, y, (0.0, -2.62), (0.80, 0.60))
+    tip = 0.32 * _hill(side, y, (0.0, -2.55), (0.85, 0.75))
     wing = 1.15 * _hill(side, y, (1.26, -3.02), (0.46, 0.46)) - 0.22 * _hill(side, y, (0.86, -2.66), (0.20, 0.45))
     return bridge + tip + wing
 

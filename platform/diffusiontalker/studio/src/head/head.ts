@@ -148,14 +148,13 @@ function checkFormat(bytes: ArrayBuffer): void {
     new Uint8Array(bytes, 20, Math.min(view.getUint32(12, true), bytes.byteLength - 20)),
   );
   const packed = /"extensionsRequired"\s*:\s*\[([^\]]*)\]/.exec(json)?.[1] ?? "";
-  const compression =
-    /KHR_draco_mesh_compression|EXT_meshopt_compression|KHR_meshopt_compression|KHR_texture_basisu/.exec(packed)?.[0];
-  if (compression) {
-    throw new Error(
-      `The GLB is compressed (${compression}), which the Studio cannot unpack; export it without compression, ` +
-        "or run: npx @gltf-transform/cli copy head.glb plain.glb",
-    );
-  }
+  const compression = /KHR_draco_mesh_compression|(EXT|KHR)_meshopt_compression|KHR_texture_basisu/.exec(packed)?.[0];
+  if (!compression) return;
+  const advice =
+    compression === "KHR_texture_basisu"
+      ? "export it with PNG or JPEG textures"
+      : "export it without compression, or run: npx @gltf-transform/cli copy head.glb plain.glb";
+  throw new Error(`The GLB is compressed (${compression}), which the Studio cannot unpack; ${advice}.`);
 }
 
 function checkShapes(root: Object3D): void {

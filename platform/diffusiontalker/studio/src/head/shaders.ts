@@ -93,6 +93,7 @@ const skin: Patch = (shader) => {
     shader.fragmentShader,
     "#include <color_fragment>",
     /* glsl */ `#include <color_fragment>
+  if (!gl_FrontFacing && vSurface.z > 0.0) discard; // through what fades one does not see the inside
   float wet = vSurface.x;
   float blotches = noise(vRest * 0.9) + 0.6 * noise(vRest * 2.3);
   float freckles = noise(vRest * 7.0);
