@@ -65,6 +65,23 @@ test("what was chosen is what is asked for", async () => {
   });
 });
 
+test("numbers are kept within what is allowed, and left alone while they are typed", async () => {
+  const { bench, field, choose } = await opened();
+  const steps = field("Steps");
+  steps.focus();
+  choose("Steps", "99");
+  await expect.poll(() => bench.settings.a.steps.value).toBe(64);
+  expect(steps.value).toBe("99");
+  steps.blur();
+  await expect.poll(() => steps.value).toBe("64");
+  choose("Steps", "");
+  await expect.poll(() => bench.settings.a.steps.value).toBeNull();
+  page.button("Throw the dice").click();
+  await expect
+    .poll(() => field("Seed").value)
+    .toBe(String(bench.settings.a.seed.value));
+});
+
 test("a refusal is told in the endpoint's words", async () => {
   const { bench } = await opened({
     animations: () =>

@@ -154,7 +154,8 @@ export function openPage(
     choose: (label, value) => {
       const select = field(label);
       select.value = value;
-      select.dispatchEvent(new Event("change", { bubbles: true }));
+      for (const type of ["input", "change"])
+        select.dispatchEvent(new Event(type, { bubbles: true }));
     },
     text: () => (document.body.textContent ?? "").replace(/\s+/g, " "),
     press: (key, more, target = document.body) =>

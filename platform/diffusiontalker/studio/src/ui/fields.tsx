@@ -1,7 +1,7 @@
 /** Fields with their labels: a choice of many, a choice of a few, a slider, a number. */
 
 import type { ComponentChildren } from "preact";
-import { useId } from "preact/hooks";
+import { useEffect, useId, useRef } from "preact/hooks";
 
 export interface Option {
   readonly value: string;
@@ -155,8 +155,18 @@ export function NumberField({
   children?: ComponentChildren;
 }) {
   const id = useId();
+  const field = useRef<HTMLInputElement>(null);
+  // What somebody is typing is not touched: "1.0" may become "1.05".
+  useEffect(() => {
+    if (document.activeElement !== field.current) field.current!.value = String(value ?? "");
+  }, [value]);
+  const given = () => {
+    const number = field.current!.valueAsNumber;
+    return Number.isFinite(number) ? Math.min(max, Math.max(min, number)) : null;
+  };
   const input = (
     <input
+      ref={field}
       id={id}
       class="input number"
       type="number"
@@ -165,14 +175,8 @@ export function NumberField({
       max={max}
       step={step}
       placeholder={placeholder}
-      value={value ?? ""}
-      onChange={(event) => {
-        const field = event.currentTarget;
-        const given = field.valueAsNumber;
-        const kept = Number.isFinite(given) ? Math.min(max, Math.max(min, given)) : null;
-        field.value = kept === null ? "" : String(kept);
-        onChange(kept);
-      }}
+      onInput={() => onChange(given())}
+      onBlur={() => (field.current!.value = String(value ?? ""))}
     />
   );
   return (

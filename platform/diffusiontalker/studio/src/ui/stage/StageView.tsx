@@ -64,7 +64,7 @@ export function StageView() {
         </div>
       )}
       {isWaiting && <p class="hint soft">The head is on its way …</p>}
-      {!isWaiting && <Hint />}
+      {!isWaiting && !problem.value && <Hint />}
     </section>
   );
 }
