@@ -51,6 +51,11 @@ def player_script() -> str:
     return path.read_text(encoding="utf-8")
 
 
+def sorting_script() -> str:
+    """What lets tables of class `sortable` be sorted, as classic JavaScript."""
+    return (resources.files("diffusiontalker.evaluation") / "sortable.js").read_text(encoding="utf-8")
+
+
 def _environment() -> jinja2.Environment:
     """With the filters `base64` (of bytes), `pretty` (JSON of plain data) and `data` (JSON inside a script element)."""
     environment = jinja2.Environment(

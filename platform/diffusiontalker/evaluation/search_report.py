@@ -9,7 +9,7 @@ import numpy as np
 
 from diffusiontalker.config import publish_file
 from diffusiontalker.evaluation import plots
-from diffusiontalker.evaluation.pages import render_page
+from diffusiontalker.evaluation.pages import render_page, sorting_script
 
 _WIDTH, _HEIGHT = 620.0, 380.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 48.0, 16.0, 30.0, 48.0
@@ -47,7 +47,7 @@ def write_search_report(content: Mapping[str, Any], folder: Path) -> None:
     picture = plots.render(lambda: _figure(measured, content["budget"]))
     text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     charts = [_chart(measured, content["budget"], *axis) for axis in _AXES if measured]
-    page = render_page("search.html", content=content, charts=charts)
+    page = render_page("search.html", script=sorting_script(), content=content, charts=charts)
     for name, written in (
         ("search.html", page.encode()),
         ("search.png", picture["light"]),

@@ -32,8 +32,8 @@ def draw_channel_bars(
     for axis, side, title in zip(axes, sides, ("mouth and jaw", others), strict=True):
         _fill(axis, side, values)
         axis.set_yticks(range(len(side)), [style.marked(name, missing) for name in side])
-        axis.set_title(title + (f" ({style.MISSING})" if any(name in missing for name in side) else ""))
-        axis.set_xlabel(quantity)
+        axis.set_title(title)
+        axis.set_xlabel(quantity + (f" ({style.MISSING})" if any(name in missing for name in side) else ""))
     handles, labels = axes[0].get_legend_handles_labels()
     order = [len(labels) - 1, *range(len(labels) - 1)]
     figure.legend([handles[i] for i in order], [labels[i] for i in order], loc="outside upper left", ncols=len(labels))

@@ -35,7 +35,7 @@ export function Curves({ played, clip, player, faces, posed }: Props) {
       }}
       onPointerMove={(event) => event.buttons && seek(event)}
     >
-      <Waveform sound={clip.sound} />
+      <Waveform clip={clip} />
       {played.curves.map((name) => (
         <figure key={name} data-channel={name}>
           <figcaption>
@@ -84,33 +84,39 @@ function lineOf(motion: Motion, values: Float32Array, top: number): string {
   return `M${[...values].map((value, frame) => `${(frame / motion.fps).toFixed(3)} ${(1 - value / top).toFixed(4)}`).join("L")}`;
 }
 
-function Waveform({ sound }: { sound: Blob }) {
-  const [outline, setOutline] = useState("");
+function Waveform({ clip }: { clip: PlayedClip }) {
+  const [outline, setOutline] = useState<Outline>({ path: "", durationS: 1 });
   useEffect(() => {
     let isCurrent = true;
-    void outlineOf(sound).then((found) => isCurrent && setOutline(found));
+    void outlineOf(clip.sound).then((found) => isCurrent && setOutline(found));
     return () => {
       isCurrent = false;
     };
-  }, [sound]);
+  }, [clip]);
+  // The last frame may reach beyond the sound.
+  const width = (COLUMNS * durationS(clip.truth)) / outline.durationS;
   return (
-    <svg class="waveform" viewBox={`0 -1 ${COLUMNS} 2`} preserveAspectRatio="none" aria-hidden="true">
-      <path d={outline} />
+    <svg class="waveform" viewBox={`0 -1 ${width} 2`} preserveAspectRatio="none" aria-hidden="true">
+      <path d={outline.path} />
     </svg>
   );
 }
 
+interface Outline {
+  path: string;
+  durationS: number;
+}
+
 /** The picture of a sound; empty where the browser cannot decode it, which playing will tell. */
-async function outlineOf(sound: Blob): Promise<string> {
+async function outlineOf(sound: Blob): Promise<Outline> {
   try {
     const context = new OfflineAudioContext(1, 1, DECODED_RATE_HZ);
-    const { low, high } = peaksOf(
-      (await context.decodeAudioData(await sound.arrayBuffer())).getChannelData(0),
-      COLUMNS,
-    );
+    const decoded = await context.decodeAudioData(await sound.arrayBuffer());
+    const { low, high } = peaksOf(decoded.getChannelData(0), COLUMNS);
     const most = Math.max(0.05, ...high, ...low.map((value) => -value));
-    return [...high].map((value, x) => `M${x} ${(-value / most).toFixed(3)}V${(-low[x]! / most).toFixed(3)}`).join("");
+    const lines = [...high].map((value, x) => `M${x} ${(-value / most).toFixed(3)}V${(-low[x]! / most).toFixed(3)}`);
+    return { path: lines.join(""), durationS: decoded.duration };
   } catch {
-    return "";
+    return { path: "", durationS: 1 };
   }
 }
