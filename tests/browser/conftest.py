@@ -9,6 +9,7 @@ import soundfile
 from playwright.sync_api import Browser, Playwright, sync_playwright
 from serving_app import Server
 from speaking_student import make_speaking_student
+from studio_page import Studio, studio
 
 from diffusiontalker.data.synthetic import speak
 from diffusiontalker.serving.arguments import ServingArguments
@@ -84,3 +85,17 @@ def endpoint(student: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     server = Server(ServingArguments(bundle=str(student), voices=str(voices)))
     yield server
     server.close()
+
+
+@pytest.fixture(scope="module")
+def opened(browser: Browser, endpoint: Server) -> Iterator[Studio]:
+    """The Studio, opened once: drawing it in software takes seconds."""
+    with studio(browser, f"{endpoint.url}/studio/") as page:
+        yield page
+
+
+@pytest.fixture
+def page(opened: Studio) -> Studio:
+    """The Studio, as if just opened."""
+    opened.clear()
+    return opened
