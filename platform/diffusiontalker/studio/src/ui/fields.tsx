@@ -1,7 +1,7 @@
 /** Fields with their labels: a choice of many, a choice of a few, a slider, a number. */
 
 import type { ComponentChildren } from "preact";
-import { useEffect, useId, useRef } from "preact/hooks";
+import { useId, useLayoutEffect, useRef } from "preact/hooks";
 
 export interface Option {
   readonly value: string;
@@ -157,7 +157,7 @@ export function NumberField({
   const id = useId();
   const field = useRef<HTMLInputElement>(null);
   // What somebody is typing is not touched: "1.0" may become "1.05".
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (document.activeElement !== field.current) field.current!.value = String(value ?? "");
   }, [value]);
   const given = () => {
