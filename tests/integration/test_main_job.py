@@ -84,9 +84,10 @@ def test_a_second_run_refuses_to_overwrite_and_offers_a_way_on(job, smoke_run):
     assert contents(smoke_run.folder) == before
 
 
-def test_resuming_a_finished_run_changes_nothing(job, smoke_run):
+def test_resuming_a_finished_run_changes_nothing_and_needs_no_ray(job, smoke_run):
     before = contents(smoke_run.folder)
-    process = job(*SMOKE, "--out", smoke_run.folder, "--resume")
+    nobody = {"RAY_ADDRESS": "127.0.0.1:1"}
+    process = job(*SMOKE, "--out", smoke_run.folder, "--resume", environment=nobody)
     assert process.code == 0, process.log
     assert process.output == smoke_run.process.output
     assert contents(smoke_run.folder) == before

@@ -5,6 +5,7 @@
 Each stage leaves an artefact in the run folder; a resumed run skips what is there.
 """
 
+import contextlib
 import dataclasses
 import json
 import logging
@@ -92,7 +93,9 @@ def _run(
         raise
     bundles: dict[str, list[Bundle]] = {TEACHER: [teacher]}
     workers = config.orchestration
-    with ray_cluster(num_cpus=workers.num_workers * workers.cpus_per_worker):
+    cluster = ray_cluster(num_cpus=workers.num_workers * workers.cpus_per_worker)
+    # One for all trainings; where the bundle is there, they are done.
+    with contextlib.nullcontext() if folder.bundle.exists() else cluster:
         for number, plan in enumerate(plans, start=1):
             logger.info("network %d of %d: %s, seed %d", number, len(plans), plan.name, plan.seed)
             for name, path in _trained(plan, config, corpus, folder, teacher=teacher, teacher_path=teacher_path):

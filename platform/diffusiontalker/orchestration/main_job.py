@@ -6,6 +6,7 @@ Each stage leaves an artefact in the run folder; a resumed run skips the stages 
 vertices is not measured, as the figures are about ARKit weights: it has no control and no report, and hello is an .npz.
 """
 
+import contextlib
 import dataclasses
 import json
 import logging
@@ -97,7 +98,9 @@ def _run(config: MainJobConfig, folder: RunFolder, *, rig: Rig) -> str:
     )
     is_measured = is_arkit(corpus.info.channel_names)
     workers = config.orchestration
-    with ray_cluster(num_cpus=workers.num_workers * workers.cpus_per_worker):
+    cluster = ray_cluster(num_cpus=workers.num_workers * workers.cpus_per_worker)
+    # One for all trainings; where the bundle is there, they are done.
+    with contextlib.nullcontext() if folder.bundle.exists() else cluster:
         logger.info("stage 2 of 5, teacher")
         bundle = _trained_bundle(config, corpus, folder, path=folder.bundle)
         bundles = {"teacher": bundle}
