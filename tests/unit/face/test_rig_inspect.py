@@ -42,7 +42,7 @@ def test_the_built_in_head_is_in_order():
     assert summary.warnings == ()
     text = summary.text()
     assert text.startswith("the built-in head: 13764 vertices, 26230 triangles\n")
-    assert "head         22.9 x 30.2 x 21.9 cm (width x height x depth); eyes 6.3 cm apart" in text
+    assert "head         22.9 x 30.3 x 21.8 cm (width x height x depth); eyes 6.3 cm apart" in text
     assert "52 of 52; missing: none" in text
     assert "mouth closed at rest, 23 mm open with jawOpen" in text
 

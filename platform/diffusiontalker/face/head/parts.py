@@ -193,7 +193,7 @@ def _ear_relief(scale: float, turn: np.ndarray) -> np.ndarray:
         + on_rim * (0.28 * ridge(0.94, 0.06) - 0.12 * ridge(0.80, 0.07))
         + 0.30 * on_ridge * ridge(0.64, 0.085)
         - 0.50 * bowl * (1 - 0.75 * knob(np.pi, 0.5) * ridge(0.42, 0.2))
-        + 0.34 * knob(np.pi - 0.1, 0.42) * ridge(0.48, 0.15)
+        + 0.16 * knob(np.pi - 0.1, 0.42) * ridge(0.48, 0.15)
         + 0.22 * knob(-2.1, 0.35) * ridge(0.55, 0.11)
     )
 
@@ -214,7 +214,7 @@ def _hair() -> Piece:
     skull = surface.loft(turn.ravel(), station.ravel())
     wave = np.abs(turn)
     strand = 0.5 + 0.5 * np.sin(37.0 * wave + 3.0 * np.sin(5.0 * wave)) * np.sin(23.0 * wave + share[:, None] * 2.0)
-    thickness = (0.52 + 0.08 * strand) * (1 - share[:, None] ** 4) + 0.04
+    thickness = (0.55 + 0.08 * strand) * (1 - share[:, None] ** 1.5) + 0.04
     normals = skull / [6.0, 7.5, 8.0] ** np.array(2)
     normals /= np.linalg.norm(normals, axis=1, keepdims=True)
     return make_piece(skull + thickness.reshape(-1, 1) * normals, strip_triangles(rows, columns, closed=True),

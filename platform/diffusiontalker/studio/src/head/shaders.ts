@@ -167,8 +167,8 @@ const eyes: Patch = (shader) => {
   vec3 box = normalize((viewMatrix * vec4(-1.4, 1.5, 3.2, 0.0)).xyz);
   vec3 boxRight = normalize(cross(vec3(0.0, 1.0, 0.0), box));
   vec2 onBox = abs(vec2(dot(glance, boxRight), dot(glance, cross(box, boxRight))));
-  float lit = dot(glance, box) > 0.0 ? smoothstep(0.17, 0.13, max(onBox.x, onBox.y)) : 0.0;
-  totalEmissiveRadiance += 0.75 * lit * (1.0 - vLid);`,
+  float lit = dot(glance, box) > 0.0 ? smoothstep(0.19, 0.15, max(onBox.x, onBox.y)) : 0.0;
+  totalEmissiveRadiance += 2.0 * lit * (1.0 - 0.7 * vLid);`,
   );
 };
 
@@ -218,10 +218,10 @@ const lashes: Patch = (shader) => {
     /* glsl */ `
   // Tapering lashes that lean outwards; gloss runs along the lid, hair falls to the tips.
   float tip = 1.0 - vSurface.y;
-  float place = vSurface.x * 30.0 + 0.9 * tip;
+  float place = vSurface.x * 42.0 + 0.9 * tip;
   float lean = fract(place) - 0.5 + 0.35 * tip * (grain(vec3(floor(place), 1.0, 2.0)) - 0.5);
   float reach = 0.6 + 0.4 * grain(vec3(floor(place), 5.0, 3.0));
-  float width = 0.36 * (1.0 - tip / reach);
+  float width = 0.40 * (1.0 - tip / reach);
   diffuseColor.rgb = vec3(0.012, 0.008, 0.007);
   diffuseColor.a = smoothstep(0.0, 0.12, width - abs(lean)) * smoothstep(0.0, 0.06, vSurface.x) * 0.9;`,
   );
