@@ -128,7 +128,7 @@ def _settled(path: Path, *, source: str, units: str, up: str, names: Mapping[str
             shape_names=tuple(named),
             shape_deltas=np.stack(list(raw.shapes.values())) * metres,
             colors=raw.colors,
-            **{field: indices for field, indices in raw.regions.items() if indices is not None},
+            **{field: indices for field, indices in raw.regions.items() if indices is not None},  # type: ignore[arg-type]
         )
     except RigError as error:  # it knows the rig's name only
         problem = str(error).removeprefix(f"rig '{path.stem}': ")
