@@ -140,11 +140,15 @@ def test_it_plays_with_sound_and_pauses(page: Page, median: Clip):
     page.get_by_role("button", name="Play", exact=True).click()
     expect(page.locator(".transport > output")).to_have_text(re.compile(r"^(0\.[2-9]|[1-9])"), timeout=120_000)
     page.get_by_role("button", name="Pause").click()
+    expect(page.get_by_role("button", name="Play", exact=True)).to_be_visible()
     shown = page.locator(".transport > output").inner_text()
     stopped_s = float(shown.partition("/")[0])
     assert f"/ {median.motion.duration_s:.2f} s" in shown
     assert 0.2 < stopped_s < median.motion.duration_s
-    expect(reading(page, "truth")).to_have_text(f"{at(median, stopped_s):.2f}")
+    # Time and weight are shown in hundredths, and the jaw moves within a hundredth of a second.
+    near = [at(median, stopped_s + away_s) for away_s in np.linspace(-0.005, 0.005, 21)]
+    allowed = {f"{value:.2f}" for value in np.arange(min(near) - 0.005, max(near) + 0.01, 0.005)}
+    expect(reading(page, "truth")).to_have_text(re.compile("|".join(sorted(allowed))))
     assert page.locator(".waveform path").get_attribute("d")
 
 

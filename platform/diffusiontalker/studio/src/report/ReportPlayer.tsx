@@ -46,10 +46,8 @@ export function ReportPlayer({ played }: { played: PlayedClips }) {
     };
   }, []);
 
-  useEffect(() => {
-    player.load(clip.sound, durationS(clip.truth));
-    faces?.show(clip);
-  }, [clip, faces]);
+  useEffect(() => player.load(clip.sound, durationS(clip.truth)), [clip]);
+  useEffect(() => faces?.show(clip), [clip, faces]);
 
   useSignalEffect(() => {
     const isPlaying = player.isPlaying.value;
