@@ -16,7 +16,7 @@ from diffusiontalker.face.head.parts import build_parts
 from diffusiontalker.face.head.piece import Kind, joined
 from diffusiontalker.face.head.skin import build_skin
 from diffusiontalker.face.head.upper_face import upper_face_shapes
-from diffusiontalker.face.rig import Rig
+from diffusiontalker.face.rig import Rig, find_upper_face_vertices
 
 __all__ = ["builtin_rig"]
 
@@ -33,6 +33,7 @@ def builtin_rig() -> Rig:
     shapes = lower_face_shapes(coordinates) | upper_face_shapes(coordinates)
     deltas = np.stack([shapes[name] for name in CHANNELS])
     deltas[np.linalg.norm(deltas, axis=2) < _SMALLEST_OFFSET_CM] = 0.0
+    upper_face = find_upper_face_vertices(CHANNELS, deltas)
     return Rig(
         name="builtin head",
         neutral=head.vertices * _METRES_PER_CM,
@@ -41,5 +42,7 @@ def builtin_rig() -> Rig:
         shape_deltas=deltas * _METRES_PER_CM,
         colors=vertex_colors(head),
         lip_vertices=np.nonzero(head.kind == Kind.LIP)[0],
+        # Skin alone is measured: lashes go far with every blink, and how many there are is a matter of looks.
+        upper_face_vertices=upper_face[head.kind[upper_face] != Kind.LASH],
         finish=finish_of(head, tuple((name, len(piece.vertices)) for name, piece in pieces.items())),
     )
