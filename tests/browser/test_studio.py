@@ -178,7 +178,8 @@ def test_the_page_is_small_quick_and_asks_nobody_else(browser, endpoint, speech)
     opened.evaluate("diffusiontalker.player.play()")
     opened.wait_for_timeout(1500)
     milliseconds = opened.evaluate("diffusiontalker.stage.scriptMs")
-    assert 0 < milliseconds < FRAME_MS * 4  # not a benchmark: a wide bound on a machine that others use, too
+    print(f"first load {sum(sizes) / 1e3:.0f} kB, script {milliseconds:.1f} ms a picture")
+    assert 0 < milliseconds < 4 * FRAME_MS  # wide, as others use the machine, too; alone it is below FRAME_MS
     others = [url for url in asked if not url.startswith((endpoint.url, "blob:", "data:"))]
     assert others == []
     context.close()
