@@ -145,6 +145,16 @@ test("a key is asked for once, kept in this tab, and sent", async () => {
   expect(location.href).not.toContain("dt_good");
 });
 
+test("a key that was switched off is asked for again", async () => {
+  sessionStorage.setItem("diffusiontalker.key", "dt_off");
+  const { text } = await opened({
+    bundle: () =>
+      refusal(403, "forbidden", "key 'anna' is switched off; ask the operator"),
+  });
+  await expect.poll(text).toContain("This endpoint needs a key");
+  expect(text()).toContain("'anna' is switched off");
+});
+
 test("an endpoint that does not answer is told, with a way to try again", async () => {
   let isThere = false;
   const { bench, button } = await opened({

@@ -29,6 +29,7 @@ function voiceKeeper(): Answer {
     }
     if (init.method !== "POST") return json({ voices, next_after: null });
     const name = (init.body as FormData).get("name") as string;
+    if (name === "Patience") return refusal(429, "busy", "too many wait", 30);
     if (name === "Nobody")
       return refusal(
         422,
@@ -101,6 +102,14 @@ test("what keeps a voice from being enrolled is told in the dialog", async () =>
     .poll(() => document.querySelector("dialog [role=alert]")?.textContent)
     .toContain("nobody speaks");
   expect(bench.settings.a.voice.value).toBe("");
+});
+
+test("a busy server is waited for in the dialog, with a countdown", async () => {
+  await opened();
+  await enroll("Patience");
+  await expect
+    .poll(() => document.querySelector("dialog")?.textContent)
+    .toContain("The server is busy. Trying again in 30 s");
 });
 
 test("a voice is deleted only after a confirmation", async () => {

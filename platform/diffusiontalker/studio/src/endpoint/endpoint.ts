@@ -45,8 +45,9 @@ export class Endpoint {
     return voiceOf(await askJson<WireVoice>(url, { method: "POST", body, key: this.key() }, options));
   }
 
-  async deleteVoice(id: string, student?: string): Promise<void> {
-    await ask(this.url(`voices/${encodeURIComponent(id)}`, { student }), { method: "DELETE", key: this.key() });
+  async deleteVoice(id: string, student?: string, options: WaitOptions = {}): Promise<void> {
+    const url = this.url(`voices/${encodeURIComponent(id)}`, { student });
+    await ask(url, { method: "DELETE", key: this.key() }, options);
   }
 
   /** The motion of a recording: wav, flac, ogg or mp3. */

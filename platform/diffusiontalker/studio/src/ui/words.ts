@@ -24,6 +24,10 @@ export function count(number: number, what: string): string {
   return `${number} ${what}${number === 1 ? "" : "s"}`;
 }
 
+export function busyWords(secondsLeft: number): string {
+  return `The server is busy. Trying again in ${secondsLeft} s`;
+}
+
 /** The words of whatever was thrown. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);

@@ -8,13 +8,14 @@ import { Menu } from "../Menu";
 import { Problem } from "../Problem";
 import { save } from "../saving";
 import type { Letter } from "../state/workbench";
+import { busyWords } from "../words";
 
 /** The result in every format that the endpoint writes, and the sound. */
 export function DownloadMenu() {
   const bench = useBench();
   const letter = useSignal<Letter>("a");
   const under = useSignal("");
-  const { isBusy, problem, run } = useErrand();
+  const { isBusy, waitingS, problem, run } = useErrand();
   const sound = bench.sound.value;
   const hasB = bench.settings.compare.value === "takes" && bench.b.motion.value !== null;
   const chosen = hasB ? letter.value : "a";
@@ -23,10 +24,10 @@ export function DownloadMenu() {
   const formats = bench.catalogue.abouts.value.get("")?.formats ?? [];
 
   const download = ({ name, suffix }: Format) =>
-    run(async () => {
+    run(async (options) => {
       if (!sound || !parameters) return;
       under.value = name;
-      const file = await bench.endpoint.download(sound.upload, parameters, name);
+      const file = await bench.endpoint.download(sound.upload, parameters, name, options);
       const stem = sound.name.replace(/\.\w+$/, "");
       save(file, `${stem}${hasB ? `-${chosen}` : ""}${suffix}`);
       bench.status.value = `Downloaded as ${name}`;
@@ -54,6 +55,7 @@ export function DownloadMenu() {
               a voice for files that are as what was seen.
             </p>
           )}
+          {waitingS.value > 0 && <p class="text soft">{busyWords(waitingS.value)}</p>}
           {problem.value && <Problem text={problem.value} onClose={() => (problem.value = null)} />}
           {parameters && (
             <ul>

@@ -4,6 +4,7 @@ import { useBench } from "../bench";
 import { Dialog } from "../Dialog";
 import { useErrand } from "../errand";
 import { Problem } from "../Problem";
+import { busyWords } from "../words";
 
 export function DeleteVoiceDialog({
   voice,
@@ -15,11 +16,11 @@ export function DeleteVoiceDialog({
   onClose: () => void;
 }) {
   const bench = useBench();
-  const { isBusy, problem, run } = useErrand();
+  const { isBusy, waitingS, problem, run } = useErrand();
 
   const remove = () =>
-    run(async () => {
-      await bench.catalogue.deleteVoice(voice.id, settings.student.value);
+    run(async (options) => {
+      await bench.catalogue.deleteVoice(voice.id, settings.student.value, options);
       for (const { voice: chosen } of [bench.settings.a, bench.settings.b]) {
         if (chosen.value === voice.id) chosen.value = "";
       }
@@ -31,6 +32,7 @@ export function DeleteVoiceDialog({
     <Dialog title={`Delete ${voice.name}?`} onClose={onClose} onSubmit={() => void remove()}>
       <p class="soft">The voice is deleted from the endpoint, for everybody who uses it. This cannot be undone.</p>
       {problem.value && <Problem text={problem.value} />}
+      {waitingS.value > 0 && <p class="soft">{busyWords(waitingS.value)}</p>}
       <div class="answers">
         <button type="button" class="button" autoFocus onClick={onClose}>
           Keep

@@ -6,7 +6,7 @@ import { useBench } from "../bench";
 import { Dialog } from "../Dialog";
 import { useErrand } from "../errand";
 import { Problem } from "../Problem";
-import { duration } from "../words";
+import { busyWords, duration } from "../words";
 
 const LONGEST_NAME = 200;
 const GOOD_S = 10;
@@ -16,13 +16,13 @@ export function EnrollDialog({ settings, onClose }: { settings: TakeSettings; on
   const bench = useBench();
   const id = useId();
   const name = useSignal("");
-  const { isBusy, problem, run } = useErrand();
+  const { isBusy, waitingS, problem, run } = useErrand();
   const sound = bench.sound.value;
 
   const enroll = () =>
-    run(async () => {
+    run(async (options) => {
       if (!sound || !name.value.trim()) return;
-      const voice = await bench.catalogue.enroll(name.value.trim(), sound.upload, settings.student.value);
+      const voice = await bench.catalogue.enroll(name.value.trim(), sound.upload, settings.student.value, options);
       settings.voice.value = voice.id;
       bench.status.value = `${voice.name} is enrolled and chosen`;
       onClose();
@@ -50,6 +50,7 @@ export function EnrollDialog({ settings, onClose }: { settings: TakeSettings; on
         />
       </div>
       {problem.value && <Problem text={problem.value} />}
+      {waitingS.value > 0 && <p class="soft">{busyWords(waitingS.value)}</p>}
       <div class="answers">
         <button type="button" class="button" onClick={onClose}>
           Cancel

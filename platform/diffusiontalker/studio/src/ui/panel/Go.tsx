@@ -1,6 +1,8 @@
 import { useBench } from "../bench";
 import { Problem } from "../Problem";
+import type { Progress } from "../state/take";
 import type { Letter } from "../state/workbench";
+import { busyWords } from "../words";
 
 /** The one button, and how it goes. */
 export function Go() {
@@ -24,7 +26,7 @@ export function Go() {
       {bench.isBusy.value ? (
         <>
           <div class="row spread">
-            <span>{busyWords(letters.map((letter) => bench.takeOf(letter).progress.value))}</span>
+            <span>{progressWords(letters.map((letter) => bench.takeOf(letter).progress.value))}</span>
             <button type="button" class="button" onClick={() => bench.cancel()}>
               Cancel
             </button>
@@ -46,12 +48,8 @@ export function Go() {
   );
 }
 
-type Progresses = readonly { readonly name: string; readonly secondsLeft?: number }[];
-
 /** What is waited for. */
-export function busyWords(progresses: Progresses): string {
-  const waiting = progresses.find(({ name }) => name === "waiting");
-  if (!waiting) return "Animating …";
-  const seconds = waiting.secondsLeft ?? 0;
-  return `The server is busy. Trying again in ${seconds} s`;
+function progressWords(all: readonly Progress[]): string {
+  const waiting = all.find((progress) => progress.name === "waiting");
+  return waiting ? busyWords(waiting.secondsLeft) : "Animating …";
 }

@@ -3,7 +3,7 @@ import { useBench } from "../bench";
 import { Icon } from "../Icon";
 import { Meter } from "../Meter";
 import { Problem } from "../Problem";
-import { clock } from "../words";
+import { busyWords, clock } from "../words";
 
 /** Why the chosen student cannot speak live; null when it can. */
 function useCannotStream(): string | null {
@@ -68,7 +68,7 @@ export function LiveFacts() {
 }
 
 function liveWords(state: LiveState, waitingS: number | null): string {
-  if (waitingS) return `The server is busy. Trying again in ${waitingS} s`;
+  if (waitingS) return busyWords(waitingS);
   return { idle: "", starting: "Connecting …", live: "Live", stopping: "Finishing …", ended: "" }[state];
 }
 

@@ -2,8 +2,11 @@
 
 import { computed, signal } from "@preact/signals";
 
-import { EndpointError, storeKey, type About, type Endpoint, type Voice } from "../../endpoint";
+import { EndpointError, storeKey, type About, type Endpoint, type Voice, type WaitOptions } from "../../endpoint";
 import { messageOf } from "../words";
+
+/** No key or an unknown one, and one that was switched off: another key helps with both. */
+const KEY_CODES = new Set(["unauthenticated", "forbidden"]);
 
 export class Catalogue {
   /** By the name that settings have; the first student is also under "". */
@@ -52,21 +55,21 @@ export class Catalogue {
   }
 
   /** @throws EndpointError in words. */
-  async enroll(name: string, sound: Blob, student: string): Promise<Voice> {
-    const voice = await this.endpoint.enroll(name, [sound], student || undefined);
+  async enroll(name: string, sound: Blob, student: string, options?: WaitOptions): Promise<Voice> {
+    const voice = await this.endpoint.enroll(name, [sound], student || undefined, options);
     await this.loadVoices(student);
     return voice;
   }
 
   /** @throws EndpointError in words. */
-  async deleteVoice(id: string, student: string): Promise<void> {
-    await this.endpoint.deleteVoice(id, student || undefined);
+  async deleteVoice(id: string, student: string, options?: WaitOptions): Promise<void> {
+    await this.endpoint.deleteVoice(id, student || undefined, options);
     await this.loadVoices(student);
   }
 
   /** Whether an error means that a key is needed; then somebody is asked for it. */
   asksForKey(error: unknown): boolean {
-    if (!(error instanceof EndpointError) || error.code !== "unauthenticated") return false;
+    if (!(error instanceof EndpointError) || !KEY_CODES.has(error.code)) return false;
     this.keyWanted.value = error.message;
     return true;
   }
