@@ -165,6 +165,13 @@ describe("a live take", () => {
     expect(out[0]).toBeCloseTo(59 / 60);
   });
 
+  test("sound that the endpoint did not animate before it ended is no part of it", () => {
+    const take = new LiveTake(25, ["jawOpen"], 8000);
+    for (let piece = 0; piece < 10; piece++) take.hear(new Int16Array(800));
+    take.add({ firstFrame: 0, numFrames: 20, weights: new Float32Array(20) });
+    expect(take.sound().size).toBe(44 + 2 * 6400);
+  });
+
   test("a missing frame is no take", () => {
     const take = new LiveTake(25, ["jawOpen"], 8000);
     expect(() =>

@@ -1,9 +1,13 @@
-import { afterEach, expect, test } from "vitest";
+import { afterEach, expect, test, vi } from "vitest";
 
+import { LiveSession } from "../../../platform/diffusiontalker/studio/src/live";
 import { openPage, SOUND, type Page, PATIENT } from "./ui_page";
 
 let page: Page;
-afterEach(() => page.close());
+afterEach(() => {
+  page.close();
+  vi.unstubAllGlobals();
+});
 
 async function opened() {
   page = openPage();
@@ -86,4 +90,49 @@ test("keys step through frames and seconds", async () => {
   expect(bench.player.timeS.value).toBeCloseTo(3);
   press("l");
   expect(bench.player.isLooping.value).toBe(true);
+});
+
+/** Browsers decode; here every file holds 0.1 s, which comes when the test says. */
+function decodeWhen(ready: (bytes: ArrayBuffer) => Promise<unknown>) {
+  vi.stubGlobal(
+    "OfflineAudioContext",
+    class {
+      async decodeAudioData(bytes: ArrayBuffer) {
+        await ready(bytes);
+        const samples = new Float32Array(4800).fill(0.5);
+        return {
+          numberOfChannels: 1,
+          sampleRate: 48_000,
+          getChannelData: () => samples,
+        };
+      }
+    },
+  );
+}
+
+test("of two sounds the one that was dropped last stays, however long the first takes", async () => {
+  const { bench } = await opened();
+  let finishFirst = () => {};
+  const first = new Promise<void>((resolve) => (finishFirst = resolve));
+  decodeWhen((bytes) => (bytes.byteLength === 5 ? first : Promise.resolve()));
+  const opening = bench.openDropped(new File(["first"], "first.mp3"));
+  await bench.openDropped(new File(["second"], "second.mp3"));
+  finishFirst();
+  await opening;
+  expect(bench.sound.value?.name).toBe("second.mp3");
+  expect(bench.isOpening.value).toBe(false);
+});
+
+test("a sound that is dropped while somebody speaks does not hide the button that stops", async () => {
+  const { bench, text } = await opened();
+  bench.switchMode("live");
+  bench.live.session.value = new LiveSession(bench.endpoint);
+  drag("drop", new File(["sound"], "hello.mp3"));
+  await expect.poll(text).toContain("hello.mp3 was not opened: stop speaking");
+  expect(bench.mode.value).toBe("live");
+  bench.live.session.value = null;
+  bench.switchMode("recording");
+  bench.recording.isStarting.value = true;
+  drag("drop", new File(["sound"], "hello.mp3"));
+  await expect.poll(text).toContain("hello.mp3 was not opened: stop the rec");
 });

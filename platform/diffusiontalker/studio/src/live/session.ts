@@ -180,22 +180,24 @@ export class LiveSession {
   private async finish(problem: string | null): Promise<void> {
     if (this.state.value === "live") {
       this.state.value = "stopping";
-      this.finishing = this.closeMicrophone().then(() => this.lastFrames());
+      this.finishing = this.lastFrames();
     }
     await this.finishing;
     this.end(problem);
   }
 
-  /** Until the endpoint has sent everything; not for ever. */
-  private lastFrames(): Promise<void> {
-    return new Promise<void>((resolve) => {
+  /** Until the endpoint has sent everything; not for ever. It may be over before the microphone is closed. */
+  private async lastFrames(): Promise<void> {
+    const over = new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, PATIENCE_MS);
       this.onOver = () => {
         clearTimeout(timer);
         resolve();
       };
-      this.stream!.end();
     });
+    await this.closeMicrophone();
+    this.stream!.end();
+    await over;
   }
 
   private end(problem: string | null): void {

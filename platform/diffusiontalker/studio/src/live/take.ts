@@ -61,7 +61,19 @@ export class LiveTake {
     return { fps: this.fps, names: this.names, numFrames: this.numFrames, weights };
   }
 
+  /** Without what came after the last frame, where the endpoint ended before the sound did. */
   sound(): File {
-    return wavOf(this.pieces, this.sampleRateHz, "live.wav");
+    const animated = (this.numFrames / this.fps) * this.sampleRateHz;
+    const isCut = this.numSamples > animated + this.sampleRateHz / this.fps;
+    return wavOf(isCut ? begin(this.pieces, Math.round(animated)) : this.pieces, this.sampleRateHz, "live.wav");
   }
+}
+
+function begin(pieces: readonly Int16Array[], numSamples: number): Int16Array[] {
+  let left = numSamples;
+  return pieces.flatMap((piece) => {
+    const kept = piece.subarray(0, left);
+    left -= kept.length;
+    return kept.length ? [kept] : [];
+  });
 }

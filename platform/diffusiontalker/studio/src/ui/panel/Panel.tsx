@@ -23,7 +23,7 @@ export function Panel() {
           label="What is animated"
           value={bench.mode.value}
           onChange={(mode) => bench.switchMode(mode as Mode)}
-          disabled={isOn || bench.recording.isOn.value || bench.isBusy.value}
+          disabled={isOn || bench.recording.isUnderWay.value || bench.isBusy.value}
           options={[
             { value: "recording", label: "Recording" },
             { value: "live", label: "Live" },

@@ -1,3 +1,5 @@
+import { useEffect, useRef } from "preact/hooks";
+
 import { useBench } from "../bench";
 import { FileButton } from "../FileButton";
 import { Icon } from "../Icon";
@@ -70,6 +72,8 @@ function SoundCard() {
 function RecordingCard() {
   const { recording } = useBench();
   const recorder = recording.recorder.value!;
+  const stop = useRef<HTMLButtonElement>(null);
+  useEffect(() => stop.current!.focus(), []); // "Record", which had the focus, is gone
   return (
     <div class="sound">
       <span class="dot" />
@@ -80,7 +84,7 @@ function RecordingCard() {
         </p>
         <Meter level={recorder.level} />
       </div>
-      <button type="button" class="button" onClick={() => void recording.stop()}>
+      <button ref={stop} type="button" class="button" onClick={() => void recording.stop()}>
         <Icon name="stop" size={16} />
         Stop
       </button>

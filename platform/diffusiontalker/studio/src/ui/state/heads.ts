@@ -36,7 +36,8 @@ export class Heads {
       this.model.value = model;
       this.fileName.value = fileName;
     } catch (error) {
-      this.problem.value = fileName ? `${fileName}: ${messageOf(error)}` : messageOf(error);
+      if (asked === this.numAsked)
+        this.problem.value = fileName ? `${fileName}: ${messageOf(error)}` : messageOf(error);
     } finally {
       if (asked === this.numAsked) this.isLoading.value = false;
     }

@@ -9,13 +9,15 @@ export class Recording {
   readonly recorder = signal<Recorder | null>(null);
   readonly isStarting = signal(false);
   readonly isOn = computed(() => this.recorder.value?.isRecording.value ?? false);
+  /** From the question for the microphone to the end of the sound. */
+  readonly isUnderWay = computed(() => this.isOn.value || this.isStarting.value);
   readonly problem = signal<string | null>(null);
 
   /** @param onDone gets what was recorded. */
   constructor(private readonly onDone: (file: File) => void) {}
 
   async start(maxSeconds: number): Promise<void> {
-    if (this.isOn.value || this.isStarting.value) return;
+    if (this.isUnderWay.value) return;
     const recorder = new Recorder(maxSeconds);
     this.problem.value = null;
     this.isStarting.value = true;

@@ -58,6 +58,8 @@ export class Workbench {
   /** What screen readers are told, in short. */
   readonly status = signal("");
 
+  private numOpened = 0;
+
   readonly isComparing = computed(() => this.settings.compare.value !== "off");
   readonly showsTwo = computed(() => this.isComparing.value && this.mode.value === "recording");
   readonly isBusy = computed(() => this.a.isBusy.value || this.b.isBusy.value);
@@ -116,15 +118,18 @@ export class Workbench {
 
   /** A sound from a file or the microphone; what was made of the one before is gone. */
   async openSound(file: File): Promise<void> {
+    const opened = (this.numOpened += 1);
     this.isOpening.value = true;
     this.soundProblem.value = null;
     try {
-      this.showSound(await soundOf(file, this.limits()));
-      this.status.value = `${file.name}, ${duration(this.sound.value!.durationS)}. Press Animate.`;
+      const sound = await soundOf(file, this.limits());
+      if (opened !== this.numOpened) return; // another one was chosen meanwhile
+      this.showSound(sound);
+      this.status.value = `${file.name}, ${duration(sound.durationS)}. Press Animate.`;
     } catch (error) {
-      this.soundProblem.value = messageOf(error);
+      if (opened === this.numOpened) this.soundProblem.value = messageOf(error);
     } finally {
-      this.isOpening.value = false;
+      if (opened === this.numOpened) this.isOpening.value = false;
     }
   }
 
@@ -170,7 +175,7 @@ export class Workbench {
     if (this.player.isPlaying.value) {
       this.player.pause();
       this.status.value = `Paused at ${clock(this.player.timeS.value)}`;
-    } else void this.play();
+    } else if (this.mode.value === "recording") void this.play();
   }
 
   /** Length of a frame of what is shown. */
@@ -206,6 +211,14 @@ export class Workbench {
   async openDropped(file: File): Promise<void> {
     if (/\.glb$/i.test(file.name)) return this.heads.loadFile(file);
     if (MOTION_SUFFIXES.some((suffix) => file.name.toLowerCase().endsWith(suffix))) return this.openMotion(file);
+    if (this.live.session.value) {
+      this.live.problem.value = `${file.name} was not opened: stop speaking first, then drop it again`;
+      return;
+    }
+    if (this.recording.isUnderWay.value) {
+      this.soundProblem.value = `${file.name} was not opened: stop the recording first, then drop it again`;
+      return;
+    }
     this.mode.value = "recording";
     return this.openSound(file);
   }
@@ -237,6 +250,9 @@ export class Workbench {
     }
     this.a.keepLive(take.motion, parameters);
     this.mode.value = "recording";
+    // Why it broke off, if it did, is told where the take now is.
+    this.soundProblem.value = this.live.problem.value;
+    this.live.problem.value = null;
     this.status.value = `Recorded ${duration(sound.durationS)} live. Press play to see it again.`;
   }
 
@@ -272,6 +288,7 @@ export class Workbench {
   }
 
   private learnOf(student: string): void {
-    if (student && !this.catalogue.isLoading.peek()) void this.catalogue.choose(student);
+    const { isLoading, students } = this.catalogue;
+    if (student && !isLoading.value && students.peek().includes(student)) void this.catalogue.choose(student);
   }
 }

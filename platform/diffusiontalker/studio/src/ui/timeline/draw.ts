@@ -151,7 +151,7 @@ export function drawDifference(
 ): void {
   if (!rows.difference) return;
   const [top, bottom] = rows.difference;
-  const most = Math.max(0.1, ...values);
+  const most = values.reduce((top, value) => Math.max(top, value), 0.1);
   context.fillStyle = inks.problem;
   context.globalAlpha = 0.35;
   context.beginPath();
