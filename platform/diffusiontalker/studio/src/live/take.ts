@@ -5,6 +5,8 @@ import { sampleInto, type Motion } from "../motion/motion";
 import { wavOf } from "../sound";
 
 const FIRST_FRAMES = 1024;
+/** So many frames may be missing at the end of a sound that was animated to its end: the last sample is in one of them. */
+const MOST_MISSING = 2;
 
 export class LiveTake {
   numFrames = 0;
@@ -64,7 +66,7 @@ export class LiveTake {
   /** Without what came after the last frame, where the endpoint ended before the sound did. */
   sound(): File {
     const animated = (this.numFrames / this.fps) * this.sampleRateHz;
-    const isCut = this.numSamples > animated + this.sampleRateHz / this.fps;
+    const isCut = this.numSamples > animated + (MOST_MISSING * this.sampleRateHz) / this.fps;
     return wavOf(isCut ? begin(this.pieces, Math.round(animated)) : this.pieces, this.sampleRateHz, "live.wav");
   }
 }
