@@ -1,4 +1,4 @@
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 
 import { readableKind } from "../../../platform/diffusiontalker/studio/src/sound/kinds";
 import {
@@ -127,6 +127,32 @@ test("an empty file is told before it is decoded", async () => {
   await expect(soundOf(new File([], "none.wav"), LIMITS)).rejects.toThrow(
     /none.wav is empty/,
   );
+});
+
+test("hours of sound are refused before they are decoded, but not by a guess that is near", async () => {
+  let said = 3600;
+  vi.stubGlobal("OfflineAudioContext", undefined); // decoding fails with another message
+  vi.stubGlobal(
+    "Audio",
+    class {
+      onloadedmetadata: (() => void) | null = null;
+      get duration() {
+        return said;
+      }
+      set src(_: string) {
+        queueMicrotask(() => this.onloadedmetadata?.());
+      }
+      removeAttribute() {}
+    },
+  );
+  const open = () =>
+    soundOf(new File([new Uint8Array(9e6)], "day.mp3"), LIMITS);
+  await expect(open()).rejects.toThrow(
+    "day.mp3 lasts 3600 s, at most 300 s are animated at once; cut it",
+  );
+  for (said of [400, Infinity])
+    await expect(open()).rejects.not.toThrow(/day.mp3 lasts/);
+  vi.unstubAllGlobals();
 });
 
 test("channels are averaged", () => {

@@ -8,6 +8,11 @@ import { toInt16, wavOf } from "./wav";
 const DECODED_RATE_HZ = 48_000;
 /** A browser decodes a file as a whole; beyond this a tab may run out of memory. */
 const MOST_DECODED_BYTES = 512e6;
+/** Above this, a file is asked how long it is before it is decoded: an hour of mp3 takes a gigabyte. */
+const LARGE_BYTES = 8e6;
+/** What a file says of itself may be a guess, so only what is far beyond the limit is refused by it. */
+const SURELY_TOO_LONG = 2;
+const SAYING_MS = 3000;
 /** The loudest sample of a recording in which nobody speaks: -60 dB. */
 const SILENT_PEAK = 1e-3;
 
@@ -40,6 +45,9 @@ export async function soundOf(file: File, limits: Limits): Promise<Sound> {
         "save its sound alone, or cut it",
     );
   }
+  const saidS = file.size > LARGE_BYTES ? await saidDuration(file) : null;
+  if (saidS !== null && saidS > SURELY_TOO_LONG * limits.maxSeconds)
+    throw new SoundError(tooLong(file.name, saidS, limits));
   const bytes = await file.arrayBuffer();
   const kind = readableKind(new Uint8Array(bytes, 0, Math.min(bytes.byteLength, 64)));
   const { samples, sampleRateHz } = await decoded(file.name, bytes);
@@ -66,9 +74,7 @@ export function soundProblem(
   limits: Limits,
 ): string | null {
   const { name, durationS, samples, upload } = sound;
-  if (durationS > limits.maxSeconds) {
-    return `${name} lasts ${seconds(durationS)}, at most ${seconds(limits.maxSeconds)} are animated at once; cut it`;
-  }
+  if (durationS > limits.maxSeconds) return tooLong(name, durationS, limits);
   if (durationS < limits.minSeconds) {
     return `${name} lasts ${seconds(durationS)}, at least ${seconds(limits.minSeconds)} are needed; choose a longer one`;
   }
@@ -94,6 +100,27 @@ async function decoded(name: string, bytes: ArrayBuffer): Promise<{ samples: Flo
   }
   const channels = Array.from({ length: buffer.numberOfChannels }, (_, index) => buffer.getChannelData(index));
   return { samples: mixedDown(channels), sampleRateHz: buffer.sampleRate };
+}
+
+/** How long a file says that it is, in seconds; null where it does not say so soon. */
+function saidDuration(file: Blob): Promise<number | null> {
+  const url = URL.createObjectURL(file);
+  const element = new Audio();
+  const said = new Promise<number | null>((resolve) => {
+    element.onloadedmetadata = () => resolve(Number.isFinite(element.duration) ? element.duration : null);
+    element.onerror = () => resolve(null);
+    setTimeout(() => resolve(null), SAYING_MS);
+    element.preload = "metadata";
+    element.src = url;
+  });
+  return said.finally(() => {
+    element.removeAttribute("src");
+    URL.revokeObjectURL(url);
+  });
+}
+
+function tooLong(name: string, durationS: number, { maxSeconds }: Limits): string {
+  return `${name} lasts ${seconds(durationS)}, at most ${seconds(maxSeconds)} are animated at once; cut it`;
 }
 
 /** The average of all channels, as the endpoint takes it. */
