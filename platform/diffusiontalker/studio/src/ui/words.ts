@@ -14,9 +14,9 @@ export function duration(seconds: number): string {
   return `${Math.floor(whole / 60)} min ${whole % 60} s`;
 }
 
-/** `jaw open` for `jawOpen`, `brow down left` for `browDownLeft`. */
-export function channelWords(name: string): string {
-  return name.replace(/([A-Z])/g, " $1").toLowerCase();
+/** `Happy` for `happy`. */
+export function capital(word: string): string {
+  return word.charAt(0).toUpperCase() + word.slice(1);
 }
 
 /** `3 shapes`, `1 shape`. */

@@ -1,6 +1,7 @@
 import { INTENSITY, type TakeSettings } from "../../settings";
 import { useBench } from "../bench";
 import { Choice, Slide } from "../fields";
+import { capital } from "../words";
 import { notHere } from "./notHere";
 import { VoiceField } from "./VoiceField";
 
@@ -64,8 +65,4 @@ export function EmotionFields({ settings, isLive = false }: { settings: TakeSett
       />
     </>
   );
-}
-
-function capital(name: string): string {
-  return name.charAt(0).toUpperCase() + name.slice(1);
 }

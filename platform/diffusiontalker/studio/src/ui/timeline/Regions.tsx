@@ -3,6 +3,7 @@ import { useComputed } from "@preact/signals";
 import { REGIONS } from "../../motion";
 import { useBench } from "../bench";
 import { Menu } from "../Menu";
+import { capital } from "../words";
 import { channelsBy, chipOf, mostActive, MOST_CURVES, type Chip } from "./curves";
 import { useTimeline } from "./view";
 
@@ -66,8 +67,4 @@ function ChannelMenu({ chip }: { chip: Chip }) {
       }}
     </Menu>
   );
-}
-
-function capital(name: string): string {
-  return name.charAt(0).toUpperCase() + name.slice(1);
 }
