@@ -155,6 +155,32 @@ test("a key that was switched off is asked for again", async () => {
   expect(text()).toContain("'anna' is switched off");
 });
 
+test("when the endpoint is gone while a key is entered, that is what is told", async () => {
+  let isThere = true;
+  const { bench, text } = await opened({
+    bundle: () => {
+      if (!isThere) throw new TypeError("failed to fetch");
+      return refusal(401, "unauthenticated", "this endpoint wants a key");
+    },
+  });
+  await expect.poll(text).toContain("This endpoint needs a key");
+  isThere = false;
+  await bench.catalogue.enterKey("dt_good", []);
+  await expect.poll(() => document.querySelector("dialog")).toBeNull();
+  expect(text()).toContain("does not answer at localhost");
+});
+
+test("a browser that keeps nothing for pages shows the page all the same", async () => {
+  vi.stubGlobal("sessionStorage", {
+    getItem: () => {
+      throw new DOMException("denied", "SecurityError");
+    },
+  });
+  const { bench } = await opened();
+  expect(bench.catalogue.problem.value).toBeNull();
+  vi.unstubAllGlobals();
+});
+
 test("an endpoint that does not answer is told, with a way to try again", async () => {
   let isThere = false;
   const { bench, button } = await opened({

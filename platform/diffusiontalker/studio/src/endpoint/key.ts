@@ -2,9 +2,13 @@
 
 const ITEM = "diffusiontalker.key";
 
-/** The key that was entered; null when there is none. */
+/** The key that was entered; null when there is none, or where the browser keeps nothing for pages. */
 export function storedKey(): string | null {
-  return sessionStorage.getItem(ITEM);
+  try {
+    return sessionStorage.getItem(ITEM);
+  } catch {
+    return null;
+  }
 }
 
 /** Keeps a key for this tab; an empty one forgets it. */

@@ -73,7 +73,8 @@ export class Player {
     this.clock.jump(within, performance.now());
     if (!this.url) return;
     this.element.currentTime = within;
-    if (this.isPlaying.value && this.element.paused && this.hasSoundAt(within)) void this.element.play();
+    if (!this.isPlaying.value || !this.element.paused || !this.hasSoundAt(within)) return;
+    this.element.play().catch(() => {}); // paused again before it began; that it cannot be played was told before
   }
 
   /** Where playing is, exactly: for each picture. */

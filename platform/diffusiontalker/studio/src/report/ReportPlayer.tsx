@@ -73,6 +73,7 @@ export function ReportPlayer({ played }: { played: PlayedClips }) {
         <canvas
           ref={canvas}
           tabIndex={0}
+          role="img"
           aria-label="The recorded face at the left, the predicted face at the right; arrow keys turn both"
         />
         <span class="side">recording</span>

@@ -32,7 +32,10 @@ export class Catalogue {
       await Promise.all([...known].map((name) => this.loadStudent(name)));
       this.keyWanted.value = null;
     } catch (error) {
-      if (!this.asksForKey(error)) this.problem.value = messageOf(error);
+      if (!this.asksForKey(error)) {
+        this.problem.value = messageOf(error);
+        this.keyWanted.value = null; // the way on is "Try again"
+      }
     } finally {
       this.isLoading.value = false;
     }
