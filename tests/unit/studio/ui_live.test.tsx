@@ -128,6 +128,9 @@ test("a recording can be stopped by the key that began it", async () => {
   await expect
     .poll(() => document.activeElement?.closest("button")?.textContent)
     .toBe("Stop");
+  expect(document.querySelector("p[role=status]")?.textContent).toBe(
+    "Recording",
+  );
 });
 
 test("a stream that is over before the microphone is closed is not waited for", async () => {

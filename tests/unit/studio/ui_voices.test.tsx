@@ -15,8 +15,14 @@ afterEach(() => page.close());
 
 /** An endpoint that keeps voices. */
 function voiceKeeper(): Answer {
-  const voices = [
+  const voices: {
+    id: string;
+    name: string | null;
+    is_usable: boolean;
+    problem: string | null;
+  }[] = [
     { id: "old-1", name: "Old", is_usable: false, problem: null },
+    { id: "torn-1", name: null, is_usable: false, problem: "cut off" },
   ];
   return (url, init) => {
     const id = url.pathname.split("/")[3];
@@ -80,6 +86,7 @@ test("voices are those of the sound, those that were enrolled, and the student's
   expect(options()).toEqual([
     "As the sound suggests",
     "(Old (of another student))",
+    "(torn-1 (damaged))",
     "anna",
     "bruno",
   ]);

@@ -34,9 +34,9 @@ export function VoiceField({ settings, isLive = false }: { settings: TakeSetting
         groups={[
           {
             label: "Enrolled",
-            options: voices.map(({ id, name, isUsable }) => ({
+            options: voices.map(({ id, name, isUsable, problem }) => ({
               value: id,
-              label: isUsable ? name : `${name} (of another student)`,
+              label: isUsable ? name : `${name} (${problem ? "damaged" : "of another student"})`,
               disabled: !isUsable,
             })),
           },

@@ -63,7 +63,11 @@ export class Workbench {
   readonly isComparing = computed(() => this.settings.compare.value !== "off");
   readonly showsTwo = computed(() => this.isComparing.value && this.mode.value === "recording");
   readonly isBusy = computed(() => this.a.isBusy.value || this.b.isBusy.value);
-  readonly isWaiting = computed(() => [this.a, this.b].some(({ progress }) => progress.value.name === "waiting"));
+  readonly isWaiting = computed(
+    () =>
+      [this.a, this.b].some(({ progress }) => progress.value.name === "waiting") ||
+      Boolean(this.live.session.value?.waitingS.value),
+  );
   readonly motionA = computed(() => this.a.motion.value);
   readonly motionB = computed(() => {
     const compare = this.settings.compare.value;
@@ -91,6 +95,12 @@ export class Workbench {
       effect(() => this.fitDuration()),
       effect(() => {
         if (this.isWaiting.value) this.status.value = "The server is busy. Trying again by itself.";
+      }),
+      effect(() => {
+        if (this.recording.isOn.value) this.status.value = "Recording";
+      }),
+      effect(() => {
+        if (this.live.state.value === "live") this.status.value = "Live. The face follows the microphone.";
       }),
       ...[this.settings.a, this.settings.b].map(({ student }) => effect(() => this.learnOf(student.value))),
     ];
