@@ -10,8 +10,10 @@ from playwright.sync_api import Browser, Playwright, sync_playwright
 from serving_app import Server
 from speaking_student import make_speaking_student
 from studio_page import Studio, studio
+from tiny_student import tiny_bundle
 
 from diffusiontalker.data.synthetic import speak
+from diffusiontalker.inference import save_bundle
 from diffusiontalker.serving.arguments import ServingArguments
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -80,9 +82,11 @@ def speech(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def endpoint(student: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """The endpoint, which serves the Studio, too."""
-    voices = tmp_path_factory.mktemp("voices")
-    server = Server(ServingArguments(bundle=str(student), voices=str(voices)))
+    """The endpoint, which serves the Studio, too; a second student, `untrained`, stands beside the first."""
+    folder = tmp_path_factory.mktemp("endpoint")
+    save_bundle(tiny_bundle(), folder / "untrained")
+    others = {"untrained": str(folder / "untrained")}
+    server = Server(ServingArguments(bundle=str(student), others=others, voices=str(folder / "voices")))
     yield server
     server.close()
 

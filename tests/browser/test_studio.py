@@ -118,6 +118,36 @@ def test_two_emotions_are_seen_side_by_side(page, speech):
         )
 
 
+def test_two_students_are_seen_side_by_side(page, endpoint, speech):
+    page.choose_sound(speech)
+    page.choose("Compare with", "Another student")
+    second = page.settings.get_by_role("group", name="B settings")
+    page.choose("Student", "untrained", within=second)
+    page.animate("Animate both")
+    for result, student in (("A", "student"), ("B", "untrained")):
+        motion, _ = served_motion(endpoint, speech, student=student)
+        np.testing.assert_allclose(page.column("jawOpen", result=result), motion["jawOpen"], atol=1e-4)
+    expect(page.page.get_by_role("region", name="Head")).to_contain_text("untrained")
+
+
+def test_a_head_of_ones_own_speaks(page, endpoint, speech, tmp_path):
+    answer = endpoint.http.post("/v1/animations?format=glb", content=speech.read_bytes())
+    (tmp_path / "mine.glb").write_bytes(answer.content)
+    page.page.get_by_role("button", name="Head", exact=True).click()
+    with page.page.expect_file_chooser() as chooser:
+        page.page.get_by_role("button", name="Another head").click()
+    chooser.value.set_files(tmp_path / "mine.glb")
+    page.until("diffusiontalker.state.heads.fileName.value === 'mine.glb'")
+    page.choose_sound(speech)
+    page.animate()
+    jaw = page.column("jawOpen")
+    page.show(int(jaw.argmax()) / page.fps)
+    assert page.weight("jawOpen") == pytest.approx(jaw.max(), abs=1e-4)
+    page.page.get_by_role("button", name="Head", exact=True).click()
+    page.page.get_by_role("button", name="The built-in head").click()
+    page.until("diffusiontalker.state.heads.fileName.value === null")
+
+
 def test_a_prediction_is_held_against_the_truth_in_a_file(page, endpoint, speech, tmp_path):
     answer = endpoint.http.post("/v1/animations?format=csv&seed=5", content=speech.read_bytes())
     truth = tmp_path / "truth.csv"
@@ -214,3 +244,9 @@ def test_a_phone_shows_everything_in_one_column(browser, endpoint):
         assert box is not None
         assert box["x"] >= 0
         assert box["x"] + box["width"] <= 360
+        for name in ("Head", "Download"):
+            page.page.get_by_role("button", name=name, exact=True).click()
+            box = page.page.get_by_role("group", name=name, exact=True).bounding_box()
+            assert box is not None
+            assert 0 <= box["x"] <= box["x"] + box["width"] <= 360, name
+            page.page.keyboard.press("Escape")

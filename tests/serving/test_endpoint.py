@@ -111,7 +111,7 @@ def test_every_student_is_asked_by_its_name(endpoint, bundle, teacher, channel):
     assert refused.value.code() == grpc.StatusCode.NOT_FOUND
     exporter = a2x_export_config_service_pb2_grpc.A2XExportConfigServiceStub(channel)
     configs = exporter.GetConfigs(a2x_export_config_service_pb2.ConfigsTypeRequest(), timeout=20)
-    assert {config.name for config in configs} == {"bundle.yaml", "teacher.yaml"}
+    assert {config.name for config in configs} == {"bundle.yaml", "bundle-teacher.yaml"}
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")

@@ -62,8 +62,8 @@ class Studio:
             state.removeSound();
             state.truth.value = null;
             state.settings.compare.value = "off";
-            for (const { voice, emotion, seed } of [state.settings.a, state.settings.b]) {
-                voice.value = emotion.value = "";
+            for (const { student, voice, emotion, seed } of [state.settings.a, state.settings.b]) {
+                student.value = voice.value = emotion.value = "";
                 seed.value = 0;
             }
         }""")

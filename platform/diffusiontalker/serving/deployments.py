@@ -83,7 +83,7 @@ class TalkerReplica:
             self.core,
             authenticate=self._authenticate,
             is_ready=lambda: not self.core.is_closing,
-            configs={"bundle.yaml": self._about(first)} | {f"{name}.yaml": self._about(name) for name in others},
+            configs={"bundle.yaml": self._about(first)} | {f"bundle-{name}.yaml": self._about(name) for name in others},
         )
 
     def __serve_build_asgi_app__(self) -> FastAPI:

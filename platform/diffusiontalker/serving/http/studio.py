@@ -7,6 +7,7 @@ import asyncio
 import dataclasses
 import gzip
 import hashlib
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from diffusiontalker.face.writers import head_glb_bytes
 from diffusiontalker.serving.errors import ServingError
 from diffusiontalker.serving.http.bodies import shown
 from diffusiontalker.studio import PageError, page_folder
+
+logger = logging.getLogger(__name__)
 
 _MEDIA_TYPES = {
     ".css": "text/css; charset=utf-8", ".glb": "model/gltf-binary", ".html": "text/html; charset=utf-8",
@@ -48,6 +51,10 @@ _ASK_AGAIN = "no-cache"
 _FOR_EVER = "public, max-age=31536000, immutable"
 _COMPRESSION = 6
 _METHODS = ["GET", "HEAD"]
+_NOT_BUILT = """The page of the Studio has not been built: whoever runs this endpoint can do so with `make studio`.
+
+All else of the endpoint works, see /docs
+"""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -114,7 +121,8 @@ def studio_routes() -> APIRouter:
         try:
             file = await page.file(name or "index.html")
         except PageError as error:
-            return PlainTextResponse(f"{error}\n\nAll else of the endpoint works, see /docs\n", status_code=404)
+            logger.warning("%s", error)
+            return PlainTextResponse(_NOT_BUILT, status_code=404, headers=_HEADERS)
         if file is None:
             raise ServingError("unknown_path", f"the Studio has no file {shown(name)}; open /studio/")
         return _sent(file, request)

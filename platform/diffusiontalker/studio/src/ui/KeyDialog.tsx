@@ -39,6 +39,8 @@ export function KeyDialog() {
           required
           autocomplete="off"
           spellcheck={false}
+          pattern="\s*[!-~]+\s*"
+          title="Plain letters, digits and signs, without spaces"
           placeholder="dt_…"
           value={key}
           onInput={(event) => (key.value = event.currentTarget.value)}

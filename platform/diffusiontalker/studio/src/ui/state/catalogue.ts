@@ -60,14 +60,14 @@ export class Catalogue {
   /** @throws EndpointError in words. */
   async enroll(name: string, sound: Blob, student: string, options?: WaitOptions): Promise<Voice> {
     const voice = await this.endpoint.enroll(name, [sound], student || undefined, options);
-    await this.loadVoices(student);
+    await this.loadAllVoices();
     return voice;
   }
 
   /** @throws EndpointError in words. */
   async deleteVoice(id: string, student: string, options?: WaitOptions): Promise<void> {
     await this.endpoint.deleteVoice(id, student || undefined, options);
-    await this.loadVoices(student);
+    await this.loadAllVoices();
   }
 
   /** Whether an error means that a key is needed; then somebody is asked for it. */
@@ -83,6 +83,13 @@ export class Catalogue {
     if (!student && about.students[0]) abouts.set(about.students[0], about);
     this.abouts.value = abouts;
     await this.loadVoices(student);
+  }
+
+  /** Of all students that were looked at: each lists the voices of the others, too. */
+  private async loadAllVoices(): Promise<void> {
+    const [first] = this.students.peek();
+    const names = [...this.voices.peek().keys()].filter((name) => name !== first);
+    await Promise.all(names.map((name) => this.loadVoices(name)));
   }
 
   private async loadVoices(student: string): Promise<void> {

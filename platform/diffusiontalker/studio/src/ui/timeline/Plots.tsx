@@ -4,7 +4,7 @@ import { useEffect, useMemo, useRef } from "preact/hooks";
 import { peaksOf } from "../../sound";
 import { useBench } from "../bench";
 import { clock } from "../words";
-import { drawAxis, drawCurves, drawDifference, drawPlayhead, drawWaveform, rowsOf, type Curve } from "./draw";
+import { drawAxis, drawCurves, drawDifferences, drawPlayhead, drawWaveform, rowsOf, type Curve } from "./draw";
 import { paletteOf } from "./inks";
 import { useTimeline } from "./view";
 
@@ -52,8 +52,15 @@ export function Plots() {
       );
     });
     drawCurves(context, rows.value, curves, { durationS: lengthS, inks });
-    const apart = view.apart.value;
-    if (apart && isCompared.value) drawDifference(context, rows.value, apart.overTime, { durationS: lengthS, inks });
+    const apart = view.rows.value.map(
+      (row, index) => row.apart && { ...row.apart, color: inks.curves[index]!, isDashed: false },
+    );
+    drawDifferences(
+      context,
+      rows.value,
+      apart.filter((one) => one !== null),
+      { durationS: lengthS, inks },
+    );
   });
 
   useSignalEffect(() => {

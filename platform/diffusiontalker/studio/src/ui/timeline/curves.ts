@@ -13,6 +13,8 @@ export interface Row {
   readonly name: string;
   readonly a: Series | null;
   readonly b: Series | null;
+  /** B minus A; null where one of them lacks it. */
+  readonly apart: Series | null;
 }
 
 export interface Series {
@@ -64,7 +66,13 @@ export function chipOf(channels: readonly string[]): Chip | null {
 export function rowsFor(channels: readonly string[], a: Motion | null, b: Motion | null): Row[] {
   const motions = [a, b].filter((motion) => motion !== null);
   const names = channels.length ? channels : mostActive(motions, "all");
-  return names.slice(0, MOST_CURVES).map((name) => ({ name, a: series(a, name), b: series(b, name) }));
+  const between = a && b && difference(a, b);
+  return names.slice(0, MOST_CURVES).map((name) => ({
+    name,
+    a: series(a, name),
+    b: series(b, name),
+    apart: series(between, name),
+  }));
 }
 
 function series(motion: Motion | null, name: string): Series | null {
@@ -81,8 +89,7 @@ export function valueAt({ fps, values }: Series, timeS: number): number {
 }
 
 export interface Apart {
-  /** Mean absolute difference over all channels, frame by frame. */
-  readonly overTime: Series;
+  /** Mean absolute difference, over all channels and frames. */
   readonly meanError: number;
   /** Correlation of jawOpen; null where it does not move. */
   readonly jawCorrelation: number | null;
@@ -92,16 +99,9 @@ export interface Apart {
 export function apart(a: Motion | null, b: Motion | null): Apart | null {
   const between = a && b && difference(a, b);
   if (!a || !b || !between) return null;
-  const channels = between.names.length;
-  const values = new Float32Array(between.numFrames);
-  for (let frame = 0; frame < between.numFrames; frame++) {
-    let sum = 0;
-    for (let channel = 0; channel < channels; channel++) sum += Math.abs(between.weights[frame * channels + channel]!);
-    values[frame] = sum / channels;
-  }
+  const { weights } = between;
   return {
-    overTime: { fps: between.fps, values },
-    meanError: values.reduce((sum, value) => sum + value, 0) / values.length,
+    meanError: weights.reduce((sum, value) => sum + Math.abs(value), 0) / weights.length,
     jawCorrelation: figures(a, b, "jawOpen")?.correlation ?? null,
   };
 }

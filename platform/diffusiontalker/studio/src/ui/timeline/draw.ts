@@ -13,7 +13,7 @@ export interface Curve {
   /** A CSS colour. */
   readonly color: string;
   readonly fps: number;
-  /** One value per frame, in [0, 1]. */
+  /** One value per frame, in [0, 1]; differences in [-1, 1]. */
   readonly values: Float32Array;
   readonly isDashed: boolean;
 }
@@ -24,11 +24,10 @@ export interface Inks {
   readonly soft: string;
   readonly line: string;
   readonly quiet: string;
-  readonly problem: string;
 }
 
 const AXIS_HEIGHT = 18;
-const DIFFERENCE_HEIGHT = 32;
+const DIFFERENCE_HEIGHT = 48;
 const GAP = 8;
 
 export function rowsOf(width: number, height: number, isCompared: boolean): Rows {
@@ -44,10 +43,10 @@ export function rowsOf(width: number, height: number, isCompared: boolean): Rows
   };
 }
 
-/** The top of the curves' scale: the least of these that holds every value. */
+/** The top of the curves' scale: the least of these that holds every value, whatever its sign. */
 export function scaleOf(curves: readonly Curve[]): number {
   let most = 0;
-  for (const { values } of curves) for (const value of values) if (value > most) most = value;
+  for (const { values } of curves) for (const value of values) most = Math.max(most, Math.abs(value));
   return [0.1, 0.25, 0.5, 0.75].find((top) => most <= top) ?? 1;
 }
 
@@ -121,51 +120,56 @@ export function drawCurves(
     context.lineTo(rows.width, Math.round(y) + 0.5);
     context.stroke();
   }
-  context.lineJoin = "round";
   for (const curve of curves) {
-    context.strokeStyle = curve.color;
-    context.lineWidth = curve.isDashed ? 1.5 : 1.75;
-    context.setLineDash(curve.isDashed ? [5, 3] : []);
-    context.beginPath();
-    for (let frame = 0; frame < curve.values.length; frame++) {
-      const x = (frame / curve.fps / durationS) * rows.width;
-      const y = bottom - (curve.values[frame]! / most) * (bottom - top);
-      if (frame === 0) context.moveTo(x, y);
-      else context.lineTo(x, y);
-    }
-    context.stroke();
+    drawCurve(context, curve, (value) => bottom - (value / most) * (bottom - top), rows.width / durationS);
   }
-  context.setLineDash([]);
   context.fillStyle = inks.soft;
   context.textAlign = "left";
   context.textBaseline = "top";
   context.fillText(String(most), 4, top + 4);
 }
 
-/** How far two motions are apart, frame by frame: the higher, the farther. */
-export function drawDifference(
+/** B minus A, of the same channels as the curves: above the middle where B is higher. */
+export function drawDifferences(
   context: CanvasRenderingContext2D,
   rows: Rows,
-  { values, fps }: { values: Float32Array; fps: number },
+  curves: readonly Curve[],
   { durationS, inks }: { durationS: number; inks: Inks },
 ): void {
   if (!rows.difference) return;
   const [top, bottom] = rows.difference;
-  const most = values.reduce((top, value) => Math.max(top, value), 0.1);
-  context.fillStyle = inks.problem;
-  context.globalAlpha = 0.35;
+  const middle = Math.round((top + bottom) / 2);
+  context.strokeStyle = inks.line;
+  context.lineWidth = 1;
   context.beginPath();
-  context.moveTo(0, bottom);
-  values.forEach((value, frame) =>
-    context.lineTo((frame / fps / durationS) * rows.width, bottom - (value / most) * (bottom - top)),
-  );
-  context.lineTo(((values.length - 1) / fps / durationS) * rows.width, bottom);
-  context.fill();
-  context.globalAlpha = 1;
+  context.moveTo(0, middle + 0.5);
+  context.lineTo(rows.width, middle + 0.5);
+  context.stroke();
+  const most = scaleOf(curves);
+  for (const curve of curves) {
+    const reach = (bottom - top) / 2 / most;
+    drawCurve(context, curve, (value) => middle - value * reach, rows.width / durationS);
+  }
   context.fillStyle = inks.soft;
   context.textAlign = "left";
   context.textBaseline = "top";
-  context.fillText("difference", 2, top);
+  context.fillText(`B − A, ±${most}`, 4, top);
+}
+
+function drawCurve(
+  context: CanvasRenderingContext2D,
+  { color, fps, values, isDashed }: Curve,
+  yOf: (value: number) => number,
+  pixelsPerS: number,
+): void {
+  context.lineJoin = "round";
+  context.strokeStyle = color;
+  context.lineWidth = isDashed ? 1.5 : 1.75;
+  context.setLineDash(isDashed ? [5, 3] : []);
+  context.beginPath();
+  values.forEach((value, frame) => context.lineTo((frame / fps) * pixelsPerS, yOf(value)));
+  context.stroke();
+  context.setLineDash([]);
 }
 
 /** The one line that moves; the only thing that is drawn while sound plays. */

@@ -19,7 +19,6 @@ export function paletteOf(parent: HTMLElement): Palette {
     soft: color("ink-soft"),
     line: color("line"),
     quiet: color("quiet"),
-    problem: color("problem"),
     curves: [1, 2, 3, 4, 5].map((number) => color(`curve-${number}`)),
   };
   probe.remove();
