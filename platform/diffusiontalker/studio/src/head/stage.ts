@@ -22,6 +22,7 @@ import { Backdrop } from "./backdrop";
 import { portraitDistance } from "./framing";
 import { Head, type HeadModel } from "./head";
 import { studioEnvironment, studioLights } from "./light";
+import { Sharpness } from "./sharpness";
 import { Stopwatch } from "./stopwatch";
 
 const FOV_DEG = 24;
@@ -37,6 +38,8 @@ export class Stage {
   private readonly backdrop = new Backdrop();
   private readonly lights = studioLights();
   private readonly stopwatch = new Stopwatch();
+  private readonly sharpness = new Sharpness();
+  private shownMs: number | null = null;
   private readonly resized = new ResizeObserver(() => this.resize());
   private width = 0;
   private height = 0;
@@ -109,11 +112,15 @@ export class Stage {
   /** Asks `beforeRender` for weights and draws, frame after frame, until `stop`. */
   start(): void {
     this.isStarted = true;
+    this.shownMs = null;
+    if (this.sharpness.share < 1) this.fitCanvas();
     this.requestFrame();
   }
 
   stop(): void {
     this.isStarted = false;
+    if (this.sharpness.share < 1) this.fitCanvas();
+    this.requestFrame();
   }
 
   /** Draws at once. */
@@ -150,7 +157,14 @@ export class Stage {
   private readonly onFrame = (now: number): void => {
     this.frame = 0;
     const started = performance.now();
-    if (this.isStarted) this.beforeRender?.(now);
+    if (this.isStarted) {
+      this.beforeRender?.(now);
+      if (this.shownMs !== null && this.sharpness.note(now - this.shownMs)) {
+        this.fitCanvas();
+        this.isChanged = true;
+      }
+      this.shownMs = now;
+    }
     this.controls.update();
     if (this.isChanged) {
       this.draw();
@@ -189,7 +203,8 @@ export class Stage {
   private fitCanvas(): void {
     this.width = this.canvas.clientWidth || 1;
     this.height = this.canvas.clientHeight || 1;
-    this.renderer.setPixelRatio(Math.min(devicePixelRatio, MOST_PIXELS_PER_POINT));
+    const share = this.isStarted ? this.sharpness.share : 1;
+    this.renderer.setPixelRatio(share * Math.min(devicePixelRatio, MOST_PIXELS_PER_POINT));
     this.renderer.setSize(this.width, this.height, false);
     this.renderer.setScissorTest(true);
     this.camera.aspect = this.width / Math.max(this.places.length, 1) / this.height;
