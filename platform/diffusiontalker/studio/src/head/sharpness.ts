@@ -1,6 +1,6 @@
 /**
- * How sharply moving heads are drawn: on machines that are too slow for every pixel, fewer pixels, so that the face
- * still moves with the sound. What stands still is always drawn with all of them.
+ * How sharply moving heads are drawn: on machines that are too slow for every pixel, fewer pixels and shadows that stay
+ * as they were, so that the face still moves with the sound. What stands still is always drawn with all of it.
  */
 
 /** Pictures that are looked at before anything changes. */

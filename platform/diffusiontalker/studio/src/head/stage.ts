@@ -87,6 +87,7 @@ export class Stage {
     this.leaving.push(...left);
     this.shown = models.map((model) => new Head(model));
     this.places = this.shown.map((head) => placed(head));
+    this.renderer.shadowMap.needsUpdate = true;
     for (const head of this.shown) head.onChange = this.requestFrame;
     for (const place of this.places) this.scene.add(place);
     this.resetView();
@@ -204,6 +205,8 @@ export class Stage {
     this.width = this.canvas.clientWidth || 1;
     this.height = this.canvas.clientHeight || 1;
     const share = this.isStarted ? this.sharpness.share : 1;
+    this.renderer.shadowMap.autoUpdate = share === 1; // half of what a moving face costs a machine without a graphics card
+    this.renderer.shadowMap.needsUpdate = true;
     this.renderer.setPixelRatio(share * Math.min(devicePixelRatio, MOST_PIXELS_PER_POINT));
     this.renderer.setSize(this.width, this.height, false);
     this.renderer.setScissorTest(true);
