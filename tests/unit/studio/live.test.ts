@@ -91,7 +91,7 @@ describe("the pace of the face", () => {
   test("between two frames the face rests first and then moves, without a jump", () => {
     const pacer = new Pacer(25);
     expect(
-      [-5, 0, 23.9, 24, 32, 39.999, 40, 112].map((at) => pacer.frameAt(at)),
+      [-5, 0, 29.9, 30, 35, 39.999, 40, 115].map((at) => pacer.frameAt(at)),
     ).toEqual([
       0,
       0,

@@ -17,7 +17,7 @@ const SPARE_MS = 4;
  * The share of the time between two frames in which the face moves from one to the next; it rests for the others. All of
  * it would be smoothest, but each frame would have to be there a whole interval before it is due.
  */
-const MOVING_SHARE = 0.4;
+const MOVING_SHARE = 0.25;
 /** How fast the delay may grow and shrink, in seconds per second: the face slows down or hurries by as much. */
 const GROWTH = 0.2;
 const SHRINKING = 0.1;
