@@ -49,6 +49,7 @@ def test_while_it_plays_every_picture_shows_the_instant_that_is_heard(page, spee
     page.choose_sound(speech)
     page.animate()
     page.show(0.0)
+    page.page.evaluate("diffusiontalker.state.settings.speed.value = 0.25")  # a slow machine draws a picture a second
     page.page.get_by_role("button", name="Play", exact=True).click()
     seen = page.page.evaluate(
         """async () => {
@@ -60,12 +61,13 @@ def test_while_it_plays_every_picture_shows_the_instant_that_is_heard(page, spee
                 pose(now);
                 seen.push([before, player.now(), stage.heads[0].weight("jawOpen")]);
             };
-            while (seen.length < 6) await new Promise(requestAnimationFrame);
+            while (seen.length < 6 && player.isPlaying.value) await new Promise(requestAnimationFrame);
             stage.beforeRender = pose;
             return seen;
         }"""
     )
     page.page.get_by_role("button", name="Pause", exact=True).click()
+    page.page.evaluate("diffusiontalker.state.settings.speed.value = 1")
     before, after, shown = np.array(seen).T
     jaw, fps = page.column("jawOpen"), page.fps
     assert after[-1] > before[0], "time goes on"

@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.image import imread
 from playwright.sync_api import Browser, Page, expect
 
-_PATIENCE_MS = 60_000
+_PATIENCE_MS = 120_000
 
 
 class Studio:
