@@ -3,11 +3,9 @@
 The glTF validator and OpenUSD's own have their say in test_glb.py and test_usd.py.
 """
 
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
+from small_rig import REAL_RIG
 
 from diffusiontalker.face import CHANNELS, MotionClip, decode_motion, load_rig, write_motion
 from diffusiontalker.face.live_link import PACKET_CHANNELS, packet
@@ -19,11 +17,6 @@ from openfacefx.export_livelink import write_livelink_csv  # noqa: E402
 from openfacefx.importers_csv import read_csv  # noqa: E402
 from openfacefx.importers_gltf import read_gltf  # noqa: E402
 
-REAL_RIG = (
-    Path(os.environ.get("DIFFUSIONTALKER_REAL_DATA", Path(__file__).parents[3].parent / "shared" / "data"))
-    / "ict_face_rig"
-    / "rig.npz"
-)
 ROUNDED = 2e-4
 """OpenFaceFX keeps four decimals of the values and times that it reads."""
 

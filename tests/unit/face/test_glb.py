@@ -1,5 +1,4 @@
 import json
-import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -7,16 +6,12 @@ from pathlib import Path
 import numpy as np
 import pygltflib as gltf
 import pytest
+from small_rig import REAL_RIG
 
 from diffusiontalker.face import CHANNELS, MotionClip, builtin_rig, load_rig, write_motion
 
 REPOSITORY = Path(__file__).parents[3]
 NODE_CHECKS = REPOSITORY / "tests" / "node"
-REAL_RIG = (
-    Path(os.environ.get("DIFFUSIONTALKER_REAL_DATA", Path(__file__).parents[3].parent / "shared" / "data"))
-    / "ict_face_rig"
-    / "rig.npz"
-)
 
 
 def make_clip(num_frames=8, fps=30.0, names=CHANNELS):

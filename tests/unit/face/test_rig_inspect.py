@@ -1,17 +1,10 @@
 import dataclasses
-import os
-from pathlib import Path
 
 import numpy as np
 import pytest
+from small_rig import REAL_RIG
 
 from diffusiontalker.face import Rig, builtin_rig, inspect_rig, load_rig, read_rig
-
-REAL_RIG = (
-    Path(os.environ.get("DIFFUSIONTALKER_REAL_DATA", Path(__file__).parents[3].parent / "shared" / "data"))
-    / "ict_face_rig"
-    / "rig.npz"
-)
 
 
 def inspected(tmp_path, rig, **options):

@@ -1,11 +1,10 @@
 """USD files: what we write passes OpenUSD's own validators and moves as the rig does; what is damaged is refused."""
 
-import os
 import resource
-from pathlib import Path
 
 import numpy as np
 import pytest
+from small_rig import REAL_RIG
 
 from diffusiontalker.audio.waveform import write_wav
 from diffusiontalker.config import ArtefactError
@@ -24,12 +23,6 @@ from diffusiontalker.face import (
 
 Usd = pytest.importorskip("pxr.Usd", reason="usd-core is not installed (pip install 'diffusiontalker[usd]')")
 from pxr import UsdGeom, UsdMedia, UsdSkel, UsdUtils, UsdValidation  # noqa: E402
-
-REAL_RIG = (
-    Path(os.environ.get("DIFFUSIONTALKER_REAL_DATA", Path(__file__).parents[3].parent / "shared" / "data"))
-    / "ict_face_rig"
-    / "rig.npz"
-)
 
 
 def make_clip(num_frames=5, fps=29.97, names=CHANNELS):
