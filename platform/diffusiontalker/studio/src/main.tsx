@@ -2,6 +2,7 @@ import { render } from "preact";
 
 import "./look/tokens.css";
 import "./look/base.css";
+import "./look/unseen.css";
 import "./look/controls.css";
 import "./look/overlays.css";
 import "./look/layout.css";

@@ -205,7 +205,7 @@ export class Stage {
     this.width = this.canvas.clientWidth || 1;
     this.height = this.canvas.clientHeight || 1;
     const share = this.isStarted ? this.sharpness.share : 1;
-    this.renderer.shadowMap.autoUpdate = share === 1; // half of what a moving face costs a machine without a graphics card
+    this.renderer.shadowMap.autoUpdate = share === 1; // without a graphics card two fifths of what a moving face costs
     this.renderer.shadowMap.needsUpdate = true;
     this.renderer.setPixelRatio(share * Math.min(devicePixelRatio, MOST_PIXELS_PER_POINT));
     this.renderer.setSize(this.width, this.height, false);

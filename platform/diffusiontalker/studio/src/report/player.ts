@@ -7,6 +7,7 @@
 import { createElement, render } from "preact";
 
 import controls from "../look/controls.css?inline";
+import unseen from "../look/unseen.css?inline";
 import { readClips } from "./clips";
 import own from "./player.css?inline";
 import { ReportPlayer } from "./ReportPlayer";
@@ -15,7 +16,7 @@ const place = document.getElementById("player");
 const data = document.getElementById("played-clips");
 if (place && data) {
   const sheet = new CSSStyleSheet();
-  sheet.replaceSync(controls + own);
+  sheet.replaceSync(controls + unseen + own);
   document.adoptedStyleSheets.push(sheet);
   place.replaceChildren();
   try {

@@ -22,6 +22,27 @@ interface FieldProps<Value> {
   disabled?: boolean;
 }
 
+/** A label, what it is of, and a hint below. */
+function Field({
+  id,
+  label,
+  hint,
+  children,
+}: {
+  id: string;
+  label: ComponentChildren;
+  hint: ComponentChildren;
+  children: ComponentChildren;
+}) {
+  return (
+    <div class="field">
+      <label for={id}>{label}</label>
+      {children}
+      {hint && <p class="hint">{hint}</p>}
+    </div>
+  );
+}
+
 /** One of many. Options without a group stand first. */
 export function Choice({
   label,
@@ -34,8 +55,7 @@ export function Choice({
 }: FieldProps<string> & { options: readonly Option[]; groups?: readonly OptionGroup[] }) {
   const id = useId();
   return (
-    <div class="field">
-      <label for={id}>{label}</label>
+    <Field id={id} label={label} hint={hint}>
       <select
         id={id}
         class="choice"
@@ -52,8 +72,7 @@ export function Choice({
             </optgroup>
           ))}
       </select>
-      {hint && <p class="hint">{hint}</p>}
-    </div>
+    </Field>
   );
 }
 
@@ -111,14 +130,16 @@ export function Slide({
   disabled,
 }: FieldProps<number> & { min: number; max: number; step: number; shown: string }) {
   const id = useId();
+  const told = (
+    <>
+      {label}
+      <output class="number" for={id}>
+        {shown}
+      </output>
+    </>
+  );
   return (
-    <div class="field">
-      <label for={id}>
-        {label}
-        <output class="number" for={id}>
-          {shown}
-        </output>
-      </label>
+    <Field id={id} label={told} hint={hint}>
       <input
         id={id}
         class="slide"
@@ -131,8 +152,7 @@ export function Slide({
         aria-valuetext={shown}
         onInput={(event) => onChange(event.currentTarget.valueAsNumber)}
       />
-      {hint && <p class="hint">{hint}</p>}
-    </div>
+    </Field>
   );
 }
 
@@ -180,8 +200,7 @@ export function NumberField({
     />
   );
   return (
-    <div class="field">
-      <label for={id}>{label}</label>
+    <Field id={id} label={label} hint={hint}>
       {children ? (
         <div class="with-button">
           {input}
@@ -190,7 +209,6 @@ export function NumberField({
       ) : (
         input
       )}
-      {hint && <p class="hint">{hint}</p>}
-    </div>
+    </Field>
   );
 }
