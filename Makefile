@@ -22,7 +22,7 @@ NPM = @echo "npm $(1)"; $(USE_NODE) && npm $(1)
 help:
 	@echo "make demo    speech in, face out: teacher, student and proof on a synthetic corpus, into runs/demo*"
 	@echo "make test    linters and every test"
-	@echo "make check   linters and unit tests, under two minutes"
+	@echo "make check   linters and unit tests but for the slow ones"
 	@echo "make format  reformat the sources"
 	@echo "make studio  build the page that the endpoint serves at /studio (the others do, too)"
 	@echo "make clean   remove caches (runs/ and .venv/ stay)"
