@@ -9,6 +9,7 @@ from diffusiontalker.evaluation.plots.curves import CurvePanel, draw_curves, dra
 from diffusiontalker.evaluation.plots.embeddings import EmbeddingPanel, draw_embeddings
 from diffusiontalker.evaluation.plots.faces import draw_face, draw_face_strip, render_face_strip
 from diffusiontalker.evaluation.plots.load import LoadSeries, draw_load
+from diffusiontalker.evaluation.plots.measured import Measured, draw_measured
 from diffusiontalker.evaluation.plots.pareto import ParetoPoint, draw_pareto
 from diffusiontalker.evaluation.plots.rigs import draw_rig, render_rig
 from diffusiontalker.evaluation.plots.style import render
@@ -20,6 +21,7 @@ __all__ = [
     "EmbeddingPanel",
     "Figure",
     "LoadSeries",
+    "Measured",
     "ParetoPoint",
     "draw_bubbles",
     "draw_channel_bars",
@@ -29,6 +31,7 @@ __all__ = [
     "draw_face",
     "draw_face_strip",
     "draw_load",
+    "draw_measured",
     "draw_pareto",
     "draw_rig",
     "draw_training",
