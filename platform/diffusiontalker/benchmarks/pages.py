@@ -137,22 +137,22 @@ def _header(group: Group) -> list[str]:
 
 
 def _cells(group: Group, row: Row) -> list[str]:
-    spread = "" if len(row.values) == 1 else f"({number(row.lowest)} to {number(row.highest)})"
+    spread = "" if len(row.values) == 1 else f"({_number(row.lowest)} to {_number(row.highest)})"
     times = row.times_floor
-    wanted = "" if row.wanted is None else f"{number(row.wanted)}: {'holds' if row.holds else 'missed'}"
+    wanted = "" if row.wanted is None else f"{_number(row.wanted)}: {'holds' if row.holds else 'missed'}"
     values = {
         "": row.name,
         "unit": row.unit,
-        "median": number(row.median),
+        "median": _number(row.median),
         "spread": spread,
-        "floor": "" if row.floor is None else number(row.floor),
+        "floor": "" if row.floor is None else _number(row.floor),
         "times floor": "" if times is None else f"{times:.2f}",
         "wanted": wanted,
     }
     return [values[name] for name in _header(group)]
 
 
-def number(value: float) -> str:
+def _number(value: float) -> str:
     """With three significant figures, whole numbers in full, never in powers of ten."""
     if value == round(value) or abs(value) >= 10**_FIGURES:
         return f"{value:,.0f}"

@@ -7,6 +7,7 @@ from diffusiontalker.evaluation.ablation import ablation_text
 from diffusiontalker.evaluation.comparison import ComparisonConfig, compare
 from diffusiontalker.evaluation.controls import MeanFace, Ridge, ShuffledAudio, Truth, standard_systems
 from diffusiontalker.evaluation.cost import Cost, one_core_speeds, operations_per_s
+from diffusiontalker.evaluation.counting import Counts, count, count_animation, noise
 from diffusiontalker.evaluation.latency import Latency, measure_rtf, measure_side_by_side
 from diffusiontalker.evaluation.measuring import EvaluationConfig, Stage, headline_figures
 from diffusiontalker.evaluation.protocol import DEFAULT_SPLITS, evaluate, rig_facts
@@ -20,6 +21,7 @@ __all__ = [
     "BundleSystem",
     "ComparisonConfig",
     "Cost",
+    "Counts",
     "EvaluationConfig",
     "EvaluationError",
     "Latency",
@@ -32,10 +34,13 @@ __all__ = [
     "Truth",
     "ablation_text",
     "compare",
+    "count",
+    "count_animation",
     "evaluate",
     "headline_figures",
     "measure_rtf",
     "measure_side_by_side",
+    "noise",
     "one_core_speeds",
     "operations_per_s",
     "results_table",

@@ -6,11 +6,9 @@ None of it depends on what the weights are, so a network can be turned down with
 import dataclasses
 from collections.abc import Mapping
 
-import numpy as np
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
-from diffusiontalker.audio import SAMPLE_RATE_HZ
+from diffusiontalker.evaluation.counting import count_animation, noise
 from diffusiontalker.evaluation.latency import measure_side_by_side
 from diffusiontalker.inference import Bundle, animate
 
@@ -31,15 +29,13 @@ class Cost:
 
 
 def operations_per_s(bundle: Bundle) -> float:
-    """Multiplications and additions of matrix products per second of audio, counted in one pass."""
-    with FlopCounterMode(display=False) as counter:
-        animate(bundle, _waveform())
-    return counter.get_total_flops() / _AUDIO_S
+    """Multiplications and additions of matrix products per second of audio, whatever the bundle's engine."""
+    return count_animation(bundle, seconds=_AUDIO_S).operations / _AUDIO_S
 
 
 def one_core_speeds(bundles: Mapping[str, Bundle], *, repeats: int = 5) -> dict[str, float]:
     """Real-time factors of several bundles on one CPU core, each the median of runs taken in turns."""
-    waveform, threads = _waveform(), torch.get_num_threads()
+    waveform, threads = noise(_AUDIO_S), torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         measured = measure_side_by_side(
@@ -50,8 +46,3 @@ def one_core_speeds(bundles: Mapping[str, Bundle], *, repeats: int = 5) -> dict[
     finally:
         torch.set_num_threads(threads)
     return {name: latency.rtf for name, latency in measured.items()}
-
-
-def _waveform() -> np.ndarray:
-    """Some sound; what is said does not matter."""
-    return 0.1 * np.random.default_rng(0).standard_normal(round(_AUDIO_S * SAMPLE_RATE_HZ)).astype(np.float32)

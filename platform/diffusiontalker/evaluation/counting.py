@@ -1,0 +1,91 @@
+"""What a computation asks of the machine, counted exactly: unlike time, the same in every run.
+
+Counts what goes through torch; what an engine computes outside it is not seen, so animations are counted in PyTorch.
+"""
+
+import dataclasses
+import weakref
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from torch.utils.flop_counter import FlopCounterMode
+
+from diffusiontalker.audio import SAMPLE_RATE_HZ
+from diffusiontalker.inference import Bundle, animate
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Counts:
+    """One run of a computation."""
+
+    operations: int
+    """Multiplications and additions of matrix products and convolutions."""
+    calls: int
+    """Operators that torch ran, views included: what overhead is paid for."""
+    made_bytes: int
+    """Bytes of all tensors that these operators made; views and what is changed in place make none."""
+    peak_bytes: int
+    """Most bytes of them that lived at once."""
+
+
+def count(work: Callable[[], object]) -> Counts:
+    """Runs `work` twice and counts in the second run, when what is computed once is there."""
+    work()
+    counter = FlopCounterMode(display=False)
+    with counter, _Tensors() as tensors:
+        work()
+    return Counts(
+        operations=counter.get_total_flops(),
+        calls=tensors.calls,
+        made_bytes=tensors.made_bytes,
+        peak_bytes=tensors.peak_bytes,
+    )
+
+
+def count_animation(bundle: Bundle, *, seconds: float) -> Counts:
+    """An animation of so many seconds of sound in PyTorch, in the style of the sound itself."""
+    reference, waveform = dataclasses.replace(bundle, engine="torch"), noise(seconds)
+    return count(lambda: animate(reference, waveform))
+
+
+def noise(seconds: float) -> np.ndarray:
+    """(samples,) float32 at 16 kHz; what is said does not matter to what it costs."""
+    return 0.1 * np.random.default_rng(0).standard_normal(round(seconds * SAMPLE_RATE_HZ)).astype(np.float32)
+
+
+class _Tensors(TorchDispatchMode):
+    """Counts operators, and bytes of the storages that they make for as long as these live."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls = self.made_bytes = self.peak_bytes = self._live_bytes = 0
+        self._alive: dict[int, weakref.ref] = {}
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        given = {storage._cdata for storage in _storages((args, kwargs))}
+        made = func(*args, **(kwargs or {}))
+        self.calls += 1
+        for storage in _storages(made):
+            if storage._cdata not in given and storage._cdata not in self._alive:
+                self._born(storage)
+        return made
+
+    def _born(self, storage: torch.UntypedStorage) -> None:
+        key, size = storage._cdata, storage.nbytes()
+        self.made_bytes += size
+        self._live_bytes += size
+        self.peak_bytes = max(self.peak_bytes, self._live_bytes)
+
+        def died(_: object) -> None:
+            self._live_bytes -= size
+            del self._alive[key]
+
+        self._alive[key] = weakref.ref(storage, died)
+
+
+def _storages(values: object) -> Iterator[torch.UntypedStorage]:
+    return (leaf.untyped_storage() for leaf in tree_leaves(values) if isinstance(leaf, torch.Tensor))
