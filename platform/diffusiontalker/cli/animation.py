@@ -8,6 +8,7 @@ from tyro.conf import Positional
 
 from diffusiontalker.cli.motion_output import MotionOutput, check_rate
 from diffusiontalker.cli.verb import (
+    EngineName,
     OptionalInteger,
     OptionalNumber,
     OptionalText,
@@ -68,6 +69,9 @@ class Animate(Verb):
     default built in."""
     device: str = "cpu"
     """Where to compute: cpu, cuda, cuda:1 ..."""
+    engine: EngineName = "auto"
+    """What computes: onnx (float32 on CPUs), onnx-int8 (the fastest on CPUs, and not quite the same), torch (the
+    reference), torch-bfloat16 (for hardware that has it); auto: onnx on CPUs, torch elsewhere."""
     overwrite: bool = False
     """Replace --out if it exists."""
 
@@ -89,7 +93,7 @@ class Animate(Verb):
         from diffusiontalker.inference import animate, find_voice, load_bundle
 
         waveform = read_waveform(self.audio)
-        bundle = load_bundle(self.bundle, device=self.device)
+        bundle = load_bundle(self.bundle, device=self.device, engine=self.engine)
         rig = load_rig(self.rig) if self.rig else None
         begin = time.perf_counter()
         with progress(f"animating {self.audio.name}") as report_progress:

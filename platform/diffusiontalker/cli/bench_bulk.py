@@ -10,11 +10,10 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Literal
 
 from tyro.conf import Positional
 
-from diffusiontalker.cli.verb import UsageError, Verb, say, working
+from diffusiontalker.cli.verb import EngineName, UsageError, Verb, say, working
 
 _LOOP = """
 import sys
@@ -45,8 +44,8 @@ class BenchBulk(Verb):
     """The student."""
     clips: int = 1000
     """Recordings that are animated."""
-    precision: Literal["float32", "bfloat16", "auto"] = "float32"
-    """Arithmetic of the bulk animation; the loop's is float32."""
+    engine: EngineName = "auto"
+    """What computes in the bulk animation; in the loop it is auto."""
     actors: int = 0
     """Processes of the bulk animation; 0: one for each core."""
     repeats: int = 1
@@ -91,7 +90,7 @@ class BenchBulk(Verb):
         begin = time.perf_counter()
         self._run(
             *("-c", job, "--recordings", folder / "speech", "--bundle", self.bundle, "--out", folder / "bulk"),
-            *("--orchestration.num-actors", self.actors, "--precision", self.precision),
+            *("--orchestration.num-actors", self.actors, "--engine", self.engine),
         )
         seconds = time.perf_counter() - begin
         summary = json.loads((folder / "bulk" / "summary.json").read_text())

@@ -11,7 +11,7 @@ from tyro.conf import Positional, UseAppendAction
 
 from diffusiontalker.cli.animation import DEFAULT_VOICES
 from diffusiontalker.cli.bundles import named_bundles
-from diffusiontalker.cli.verb import OptionalInteger, OptionalPath, UsageError, Verb, say, working
+from diffusiontalker.cli.verb import EngineName, OptionalInteger, OptionalPath, UsageError, Verb, say, working
 
 if TYPE_CHECKING:
     from diffusiontalker.inference import Bundle
@@ -46,6 +46,8 @@ class Serve(Verb):
     """Where embeddings survive a restart: redis://host:6379/0, a folder or a URL; by default in memory alone."""
     device: str = "cpu"
     """Where to compute: cpu, cuda, cuda:1 ..."""
+    engine: EngineName = "auto"
+    """What computes; see `diffusiontalker animate --help`."""
     max_streams: int = 64
     """Live streams that may be open, of each student."""
     ha_proxy: bool = False
@@ -79,7 +81,7 @@ class Serve(Verb):
             "device": self.device,
             "keys_file": "" if self.keys is None else str(self.keys.resolve()),
             # Ray gives a replica one thread for each CPU it reserves, which is one.
-            "engine": {"max_streams": self.max_streams, "threads": os.cpu_count() or 1},
+            "engine": {"networks": self.engine, "max_streams": self.max_streams, "threads": os.cpu_count() or 1},
             "cache": {"shared_url": self.cache},
         })  # fmt: skip
         address = Address(host=self.host, port=self.port, grpc_port=self.grpc_port)

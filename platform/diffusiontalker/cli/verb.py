@@ -6,7 +6,7 @@ import dataclasses
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from tyro.conf import arg
 
@@ -14,6 +14,8 @@ OptionalText = Annotated[str | None, arg(metavar="TEXT")]
 OptionalInteger = Annotated[int | None, arg(metavar="INT")]
 OptionalNumber = Annotated[float | None, arg(metavar="FLOAT")]
 OptionalPath = Annotated[Path | None, arg(metavar="PATH")]
+EngineName = Literal["auto", "torch", "torch-bfloat16", "onnx", "onnx-int8"]
+"""That of `diffusiontalker.inference`, whose import takes a second."""
 
 
 class UsageError(ValueError):

@@ -1,8 +1,9 @@
-"""From a trained talker to animation: bundles, one-shot animation, enrolled voices. Runs with torch alone."""
+"""From a trained talker to animation: bundles, one-shot animation, streams, enrolled voices."""
 
 from diffusiontalker.inference.bulk import ORDERS, RESULTS, BulkAnimator, BulkOrder
 from diffusiontalker.inference.bundle import Bundle, Precision, SamplingConfig, load_bundle, save_bundle
 from diffusiontalker.inference.bundle_files import BundleError
+from diffusiontalker.inference.engines import EngineName
 from diffusiontalker.inference.enrollment import check_references, enroll, voice_of_references
 from diffusiontalker.inference.pipeline import (
     AnimationError,
@@ -26,6 +27,7 @@ __all__ = [
     "BulkOrder",
     "Bundle",
     "BundleError",
+    "EngineName",
     "Precision",
     "SamplingConfig",
     "Stream",

@@ -20,9 +20,9 @@ from diffusiontalker.audio.waveform import AudioError, AudioLimits, read_wavefor
 from diffusiontalker.face import FORMATS, MotionClip, encode_motion, load_rig
 from diffusiontalker.inference.bundle import load_bundle
 from diffusiontalker.inference.bundle_files import BundleError
+from diffusiontalker.inference.engines import EngineName
 from diffusiontalker.inference.pipeline import Style, animate_batch
 from diffusiontalker.inference.voices import Voice
-from diffusiontalker.models import Precision, autocast
 from diffusiontalker.storage import StorageError, is_url, joined, open_filesystem, write_file
 
 _READERS = 4
@@ -71,8 +71,8 @@ class BulkOrder:
     """Where to compute."""
     num_threads: int = 1
     """Threads that computing may use."""
-    precision: Precision = "float32"
-    """Arithmetic; see `models.autocast`."""
+    engine: EngineName = "auto"
+    """What computes."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -98,7 +98,7 @@ class BulkAnimator:
     def __init__(self, order: BulkOrder) -> None:
         self._order = order
         torch.set_num_threads(order.num_threads)
-        self._bundle = load_bundle(order.bundle, device=order.device)
+        self._bundle = load_bundle(order.bundle, device=order.device, engine=order.engine)
         if self._bundle.digest != order.bundle_digest:
             raise BundleError(
                 f"{order.bundle}: the bundle seen here is {self._bundle.digest[:12]}, ordered was "
@@ -162,15 +162,14 @@ class BulkAnimator:
             return error
 
     def _animate(self, batch: Sequence[_Heard]) -> list[MotionClip]:
-        with autocast(self._order.precision, torch.device(self._order.device)):
-            return animate_batch(
-                self._bundle,
-                [heard.waveform for heard in batch],
-                seeds=[heard.order["seed"] for heard in batch],
-                styles=[self._style(heard.order) for heard in batch],
-                num_steps=self._order.num_steps,
-                temperature=self._order.temperature,
-            )
+        return animate_batch(
+            self._bundle,
+            [heard.waveform for heard in batch],
+            seeds=[heard.order["seed"] for heard in batch],
+            styles=[self._style(heard.order) for heard in batch],
+            num_steps=self._order.num_steps,
+            temperature=self._order.temperature,
+        )
 
     def _style(self, order: dict) -> Style:
         voice = order["voice"]

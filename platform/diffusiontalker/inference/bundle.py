@@ -30,6 +30,7 @@ from diffusiontalker.inference.bundle_files import (
     read_json,
     verified_files,
 )
+from diffusiontalker.inference.engines import EngineName, Networks, networks_of
 from diffusiontalker.inference.model_card import render_card
 from diffusiontalker.models import Talker, TalkerConfig
 from diffusiontalker.storage import MANIFEST_NAME, StorageError, is_url, local_copy, new_folder
@@ -96,6 +97,10 @@ class Bundle:
     """SHA-256 over configuration, weights, prototypes and statistics (not the card); computed when empty."""
     file_bytes: int = 0
     """Bytes of the files that animation needs; computed when 0."""
+    engine: EngineName = "auto"
+    """What animates with it; no part of the digest, as nothing of it is stored."""
+    networks: Networks = dataclasses.field(init=False, repr=False)
+    """The talker's networks in that engine."""
 
     def __post_init__(self) -> None:
         """Rounds the talker to the precision; computes digest and size of a bundle that was not loaded."""
@@ -103,6 +108,7 @@ class Bundle:
             raise BundleError("the talker is in training mode, a bundle animates: call talker.eval() first")
         if self.precision == "float16":
             object.__setattr__(self, "talker", _rounded_to_half(self.talker))
+        object.__setattr__(self, "networks", networks_of(self.talker, self.engine))
         if not self.digest:
             contents = _model_contents(self)
             digests = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
@@ -143,28 +149,33 @@ def save_bundle(bundle: Bundle, path: Path | str, *, overwrite: bool = False) ->
         (folder / MANIFEST_NAME).write_bytes(as_json({"format": FORMAT, "version": VERSION, "files": files}))
 
 
-def load_bundle(path: Path | str, *, device: torch.device | str = "cpu") -> Bundle:
+def load_bundle(path: Path | str, *, device: torch.device | str = "cpu", engine: EngineName = "auto") -> Bundle:
     """Reads the bundle at a path or URL after checking every file against the manifest.
 
     The global random state is left as it was; parameters do not require gradients.
 
+    Args:
+        path: of its folder.
+        device: that holds it.
+        engine: that animates with it.
+
     Raises:
-        BundleError: when there is no bundle, a file is missing or damaged, the contents do not fit together, or the
-            device cannot be used.
+        BundleError: when there is no bundle, a file is missing or damaged, the contents do not fit together, the
+            device cannot be used, or does not have the engine.
     """
     if not is_url(path):
-        return _load(Path(path), device=device)
+        return _load(Path(path), device=device, engine=engine)
     try:
         with local_copy(path, is_guarded=True) as folder:
             try:
-                return _load(folder, device=device)
+                return _load(folder, device=device, engine=engine)
             except BundleError as error:
                 raise BundleError(str(error).replace(str(folder), str(path))) from None
     except StorageError as error:
         raise BundleError(f"no bundle: {error}") from None
 
 
-def _load(path: Path, *, device: torch.device | str) -> Bundle:
+def _load(path: Path, *, device: torch.device | str, engine: EngineName) -> Bundle:
     entries = verified_files(path, required=(*_MODEL_FILES, *_CARD_FILES))
     config = _read_config(path)
     with torch.random.fork_rng(devices=[]):
@@ -190,6 +201,7 @@ def _load(path: Path, *, device: torch.device | str) -> Bundle:
         raise BundleError(f"{path}: device '{device}' cannot be used ({reason}); try device 'cpu'") from None
     return Bundle(
         talker=talker.eval().requires_grad_(False),
+        engine=engine,
         sampling=config.sampling,
         card=read_json(path / "card.json"),
         precision=config.precision,

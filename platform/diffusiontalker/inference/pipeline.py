@@ -135,7 +135,7 @@ def embed(bundle: Bundle, waveform: Float[np.ndarray, " samples"]) -> tuple[np.n
 def embed_batch(bundle: Bundle, waveforms: Sequence[Float[np.ndarray, " _"]]) -> list[tuple[np.ndarray, np.ndarray]]:
     """`embed` of several recordings in one pass."""
     stacked, lengths = _stacked(waveforms, _device(bundle.talker))
-    embeddings = _embeddings(bundle.talker, speech_features(bundle.talker, stacked, lengths), lengths)
+    embeddings = _embeddings(bundle.talker, _speech_features(bundle, stacked, lengths), lengths)
     identity, emotion = (one.cpu().numpy() for one in embeddings)
     return list(zip(identity, emotion, strict=True))
 
@@ -162,7 +162,7 @@ def _animate(
             "expected at least 1, 0 and 0"
         )
     stacked, lengths = _stacked(waveforms, _device(talker))
-    features = speech_features(talker, stacked, lengths).float()  # of lower precision in an autocast
+    features = _speech_features(bundle, stacked, lengths)
     personalized = talker.personalizer(*_styled(bundle, styles, features, lengths))
     frames = [timebase.motion_frames(length, motion_fps=talker.motion_fps) for length in lengths.tolist()]
     aligned = talker.to_motion_rate(features, frames=max(frames))
@@ -172,9 +172,8 @@ def _animate(
     def predict_clean(noisy: Tensor, time: Tensor) -> Tensor:
         pieces = []
         for inner, outer in _windows(max(frames), rate=talker.motion_fps, context=talker.denoiser.context):
-            piece = talker.predict_clean(
-                noisy[:, outer], time, aligned[:, outer], personalized, mask[:, outer], guidance_scale=guidance
-            )
+            inputs = (noisy[:, outer], time, aligned[:, outer], personalized, mask[:, outer])
+            piece = talker.predict_clean(*inputs, guidance_scale=guidance, denoise=bundle.networks.denoise)
             pieces.append(piece[:, inner.start - outer.start : inner.stop - outer.start])
         return torch.cat(pieces, dim=1)
 
@@ -195,21 +194,20 @@ def _animate(
     ]
 
 
-def speech_features(
-    talker: Talker, waveforms: Float[Tensor, "batch samples"], lengths: Tensor
-) -> Float[Tensor, "batch speech_frames features"]:
-    """`Talker.encode` in windows: the same features in bounded memory."""
-    context = talker.encoder.context
-    total = timebase.speech_frames(waveforms.shape[1])
-    if context is None or total <= WINDOW_S * SPEECH_FPS:
-        return talker.encode(waveforms, lengths)[0]
-    hop = SAMPLE_RATE_HZ // SPEECH_FPS
-    features = waveforms.new_empty(len(waveforms), total, talker.encoder.feature_dim)
-    for inner, outer in _windows(total, rate=SPEECH_FPS, context=context):
-        start = outer.start * hop
-        piece = waveforms[:, start : outer.stop * hop]
-        encoded = talker.encoder(piece, (lengths - start).clamp(0, piece.shape[1]))
-        features[:, inner] = encoded[:, inner.start - outer.start : inner.stop - outer.start]
+def _speech_features(bundle: Bundle, waveforms: Tensor, lengths: Tensor) -> Tensor:
+    """(batch, speech_frames, features) as of `Talker.encode`, window by window: in bounded memory."""
+    talker, networks = bundle.talker, bundle.networks
+    context, total = talker.encoder.context, timebase.speech_frames(waveforms.shape[1])
+    if context is None:
+        features = networks.encode(waveforms, lengths)
+    else:
+        hop = SAMPLE_RATE_HZ // SPEECH_FPS
+        features = waveforms.new_empty(len(waveforms), total, talker.encoder.feature_dim)
+        for inner, outer in _windows(total, rate=SPEECH_FPS, context=context):
+            start = outer.start * hop
+            piece = waveforms[:, start : outer.stop * hop]
+            encoded = networks.encode(piece, (lengths - start).clamp(0, piece.shape[1]))
+            features[:, inner] = encoded[:, inner.start - outer.start : inner.stop - outer.start]
     return talker.hold_last(features, _speech_lengths(lengths))[0]
 
 

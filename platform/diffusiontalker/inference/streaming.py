@@ -6,7 +6,6 @@ that `animate` gives for the same sound, style and seed.
 """
 
 import dataclasses
-import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
@@ -17,17 +16,10 @@ from torch import Tensor
 
 from diffusiontalker.audio import SAMPLE_RATE_HZ, SPEECH_FPS, timebase
 from diffusiontalker.audio.log_mel import HOP_SAMPLES, WINDOW_SAMPLES, log_mel_of_windows
-from diffusiontalker.diffusion import ddim_step, frame_noise, time_grid, to_clean
+from diffusiontalker.diffusion import frame_noise
 from diffusiontalker.inference.bundle import Bundle
 from diffusiontalker.inference.pipeline import AnimationError, finished_frames
-from diffusiontalker.inference.stream_memory import (
-    StreamMemory,
-    block_shapes,
-    block_states,
-    encoder_shapes,
-    encoder_state,
-    tensors_of,
-)
+from diffusiontalker.inference.stream_memory import StreamMemory, encoder_shapes, step_shapes
 from diffusiontalker.models import LogMelEncoder
 
 KeyT = TypeVar("KeyT")
@@ -45,8 +37,8 @@ _NOISE_FRAMES = 128
 class Stream:
     """One stream of a `StreamingTalker`; what it holds grows neither with its length nor with its age."""
 
-    def __init__(self, *, slot: int, personalized: Tensor, temperature: float, seed: int, num_steps: int) -> None:
-        self.slot, self.personalized, self.num_steps = slot, personalized, num_steps
+    def __init__(self, *, slot: int, style: Tensor, temperature: float, seed: int, num_steps: int) -> None:
+        self.slot, self.style, self.num_steps = slot, style, num_steps
         self._temperature, self._seed = temperature, seed
         # The mel frame before the first speech frame is heard in silence: what is before the stream.
         self.samples = np.zeros(WINDOW_SAMPLES - _SAMPLES_AHEAD + HOP_SAMPLES, dtype=np.float32)
@@ -151,7 +143,7 @@ class StreamingTalker:
         )
         stream = Stream(
             slot=self._free.pop(),
-            personalized=self._talker.personalizer(*pair)[0],
+            style=self.bundle.networks.style(self._talker.personalizer(*pair)[0], num_steps=steps),
             temperature=temperature,
             seed=seed,
             num_steps=steps,
@@ -241,8 +233,8 @@ class StreamingTalker:
         totals = [timebase.speech_frames(stream.num_samples) if stream.is_finished else math.inf for stream in group]
         mask = self._mask([stream.speech_in for stream in group], totals, frames)
         slots = [stream.slot for stream in group]
-        features, _, state = self._encoder.advance(mels, mask, encoder_state(self._encoder_memory.of(slots)))
-        self._encoder_memory.keep(slots, [state.mels, state.mask, *tensors_of(state.blocks)])
+        features, rows = self.bundle.networks.hear(mels, mask, self._encoder_memory.of(slots))
+        self._encoder_memory.keep(slots, rows)
         for stream, row, total in zip(group, features, totals, strict=True):
             first = stream.speech_in - self._encoder.delay
             valid = row[max(0, -first) : max(0, int(min(frames, total - first)))]
@@ -260,22 +252,13 @@ class StreamingTalker:
         noisy = noisy.to(self._device)
         totals = [self._motion_total(stream) if stream.is_finished else math.inf for stream in group]
         mask = self._mask([stream.motion_in for stream in group], totals, frames)
-        personalized = torch.stack([stream.personalized for stream in group])
+        styles = torch.stack([stream.style for stream in group])
         slots = [stream.slot for stream in group]
-        past = iter(memory.of(slots))
-        after = []
-        for now, then in itertools.pairwise(time_grid(num_steps)):
-            time, next_time = (noisy.new_full((len(group),), value) for value in (now, then))
-            noisy_before, features_before = next(past), next(past)
-            blocks = block_states(past, len(talker.denoiser.blocks))
-            output, mask, states = talker.denoiser.advance(noisy, time, features, personalized, mask, blocks)
-            noisy, features = (torch.cat(pair, dim=1) for pair in ((noisy_before, noisy), (features_before, features)))
-            after += [noisy[:, frames:], features[:, frames:], *tensors_of(states)]
-            noisy, features = noisy[:, :frames], features[:, :frames]
-            clean = to_clean(output, noisy, time, prediction=talker.config.diffusion.prediction)
-            noisy = ddim_step(noisy, clean, time, next_time)
-        memory.keep(slots, after)
-        motion = talker.statistics.denormalize(noisy).cpu().numpy()
+        normalized, rows = self.bundle.networks.move(
+            noisy, features, mask, styles, memory.of(slots), num_steps=num_steps
+        )
+        memory.keep(slots, rows)
+        motion = talker.statistics.denormalize(normalized).cpu().numpy()
         for stream, row, total in zip(group, motion, totals, strict=True):
             first = stream.motion_in - self._delay(num_steps)
             valid = row[max(0, -first) : max(0, int(min(frames, total - first)))]
@@ -308,12 +291,10 @@ class StreamingTalker:
         number = np.asarray(first)[:, None] + np.arange(frames)
         return torch.from_numpy((number < np.asarray(totals)[:, None]).astype(np.float32))[..., None].to(self._device)
 
-    def _motion_memory(self, num_steps: int) -> "StreamMemory":
+    def _motion_memory(self, num_steps: int) -> StreamMemory:
         if num_steps not in self._denoiser_memory:
-            talker = self._talker
-            right, blocks = talker.denoiser.context.right, block_shapes(talker.denoiser.blocks)
-            step = [(right, len(talker.channel_names)), (right, talker.encoder.feature_dim), *blocks]
-            self._denoiser_memory[num_steps] = StreamMemory(self.max_streams, step * num_steps, device=self._device)
+            shapes = step_shapes(self._talker) * num_steps
+            self._denoiser_memory[num_steps] = StreamMemory(self.max_streams, shapes, device=self._device)
         return self._denoiser_memory[num_steps]
 
 

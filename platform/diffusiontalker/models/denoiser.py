@@ -97,11 +97,16 @@ class Denoiser(nn.Module):
 
     def _begin(self, noisy: Tensor, time: Tensor, features: Tensor, personalized: Tensor) -> tuple[Tensor, Tensor]:
         """What the first block sees, and what conditions all of them."""
-        condition = nn.functional.silu(
-            self.time_mlp(_time_embedding(time, self.TIME_DIM)) + self.style_mlp(personalized)
-        )
+        angle = time[:, None] * self.frequencies(device=time.device)
+        embedding = torch.cat([angle.sin(), angle.cos()], dim=-1)
+        condition = nn.functional.silu(self.time_mlp(embedding) + self.style_mlp(personalized))
         x = self.motion_in(noisy) + self.speech_in(features) + self.personalized_in(personalized)[:, None]
         return x, condition
+
+    @classmethod
+    def frequencies(cls, *, device: torch.device | None = None) -> Float[Tensor, " half"]:
+        """Of the sines and cosines that stand for a time in [0, 1]: periods from 2 down to about 1 / 50."""
+        return torch.exp(torch.linspace(0.0, math.log(100.0), cls.TIME_DIM // 2, device=device)) * math.pi
 
     def drop_condition(
         self, features: Tensor, personalized: Tensor, dropped: Tensor
@@ -111,10 +116,3 @@ class Denoiser(nn.Module):
             torch.where(dropped[:, None, None], self.null_features, features),
             torch.where(dropped[:, None], self.null_personalized, personalized),
         )
-
-
-def _time_embedding(time: Tensor, size: int) -> Tensor:
-    """(batch,) in [0, 1] -> (batch, size) sines and cosines with periods from 2 down to about 1 / 50."""
-    frequencies = torch.exp(torch.linspace(0.0, math.log(100.0), size // 2, device=time.device)) * math.pi
-    angle = time[:, None] * frequencies
-    return torch.cat([angle.sin(), angle.cos()], dim=-1)

@@ -4,7 +4,7 @@ Everything a bundle needs is in its `state_dict` and `TalkerConfig`. It predicts
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -139,18 +139,22 @@ class Talker(nn.Module):
         mask: Float[Tensor, "batch frames 1"],
         *,
         guidance_scale: float = 1.0,
+        denoise: Callable[..., Tensor] | None = None,
     ) -> Float[Tensor, "batch frames channels"]:
         """Clean normalized motion; with a guidance scale other than 1, extrapolated from the unconditional prediction.
 
+        `denoise` computes what the denoiser would; None: the denoiser itself.
         Source: classifier-free guidance, Ho & Salimans 2022 (arXiv 2207.12598).
         """
-        clean = self._predict(noisy, time, features, personalized, mask)
+        denoise = denoise or self.denoiser
+
+        def predict(features: Tensor, personalized: Tensor) -> Tensor:
+            output = denoise(noisy, time, features, personalized, mask)
+            return to_clean(output, noisy, time, prediction=self.config.diffusion.prediction)
+
+        clean = predict(features, personalized)
         if guidance_scale == 1.0:
             return clean
         dropped = torch.ones(len(noisy), dtype=torch.bool, device=noisy.device)
-        free = self._predict(noisy, time, *self.denoiser.drop_condition(features, personalized, dropped), mask)
+        free = predict(*self.denoiser.drop_condition(features, personalized, dropped))
         return free + guidance_scale * (clean - free)
-
-    def _predict(self, noisy: Tensor, time: Tensor, features: Tensor, personalized: Tensor, mask: Tensor) -> Tensor:
-        output = self.denoiser(noisy, time, features, personalized, mask)
-        return to_clean(output, noisy, time, prediction=self.config.diffusion.prediction)

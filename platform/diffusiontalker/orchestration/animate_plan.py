@@ -19,6 +19,7 @@ from diffusiontalker.inference import (
     AnimationError,
     BulkOrder,
     Bundle,
+    EngineName,
     Style,
     Voice,
     VoiceError,
@@ -26,7 +27,6 @@ from diffusiontalker.inference import (
     load_bundle,
     resolve,
 )
-from diffusiontalker.models import Precision
 from diffusiontalker.orchestration.actor_pool import PoolConfig
 from diffusiontalker.storage import INDEX_NAME, absolute_uri
 
@@ -79,9 +79,9 @@ class AnimateJobConfig:
     """Sampling steps; the bundle's own by default."""
     temperature: float | None = None
     """Variety: 0 gives the most likely motion; the bundle's own by default."""
-    precision: Precision = "float32"
-    """Arithmetic: float32 gives what `animate` gives; bfloat16 is up to twice as fast where the hardware has it, and
-    differs by a few thousandths; auto: bfloat16 where the hardware has it."""
+    engine: EngineName = "auto"
+    """What computes: onnx (float32 on CPUs), onnx-int8 (the fastest on CPUs, and not quite the same), torch (the
+    reference), torch-bfloat16 (for hardware that has it); auto: onnx on CPUs, torch elsewhere."""
     fps: float | None = None
     """Frame rate of the motion files; the talker's own by default."""
     rig: str = ""
@@ -143,7 +143,7 @@ class BulkPlan:
             rig=config.rig,
             device=orchestration.device,
             num_threads=orchestration.cpus_per_actor,
-            precision=config.precision,
+            engine=config.engine,
         )
 
     def table(self, outputs: Sequence[str]) -> pa.Table:

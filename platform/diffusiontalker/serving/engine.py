@@ -17,6 +17,7 @@ from diffusiontalker.face import MotionClip
 from diffusiontalker.inference import (
     AnimationError,
     Bundle,
+    EngineName,
     StreamingTalker,
     Style,
     Voice,
@@ -57,6 +58,9 @@ class EngineConfig:
     sooner."""
     threads: int = 0
     """CPU threads that compute a batch; 0: as many as torch chooses. Live streams have one."""
+    networks: EngineName = "auto"
+    """What computes: onnx (float32 on CPUs), onnx-int8 (the fastest on CPUs, and not quite the same), torch (the
+    reference) or torch-bfloat16; auto: onnx on CPUs, torch elsewhere."""
 
     def __post_init__(self) -> None:
         """Checks ranges."""

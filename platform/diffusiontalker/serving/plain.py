@@ -39,7 +39,7 @@ def make_core(
     voices = VoiceRegistry(arguments.voices)
     students = []
     for name, uri in arguments.students.items():
-        bundle = load_bundle(uri, device=arguments.device)
+        bundle = load_bundle(uri, device=arguments.device, engine=arguments.engine.networks)
         engine = Engine(bundle, arguments.engine, metrics=Labelled(metrics, student=name))
         engine.warm_up()
         embedder = BatchedEmbedder(bundle) if embedder_of is None else embedder_of(name)

@@ -73,14 +73,15 @@ def test_every_recording_becomes_what_it_would_be_alone_and_failures_are_results
             assert results[wish["output"]]["seconds"] == len(waveform) / SAMPLE_RATE_HZ
 
 
-def test_lower_precision_is_asked_for_and_stays_close(order, table, tmp_path):
-    def motion_of(precision: str) -> np.ndarray:
-        changed = dataclasses.replace(order, precision=precision, out=str(tmp_path / precision))
+@pytest.mark.parametrize("engine", ["torch-bfloat16", "onnx-int8"])
+def test_rougher_arithmetic_is_asked_for_and_stays_close(engine, order, table, tmp_path):
+    def motion_of(engine: str) -> np.ndarray:
+        changed = dataclasses.replace(order, engine=engine, out=str(tmp_path / engine))
         assert sum(row["reason"] is None for row in BulkAnimator(changed)(table).to_pylist()) == 4
-        files = sorted((tmp_path / precision / "x").iterdir())
+        files = sorted((tmp_path / engine / "x").iterdir())
         return np.concatenate([np.loadtxt(path, delimiter=",", skiprows=1) for path in files])
 
-    exact, rough = motion_of("float32"), motion_of("bfloat16")
+    exact, rough = motion_of("torch"), motion_of(engine)
     assert np.abs(rough - exact).max() > 0
     np.testing.assert_allclose(rough, exact, atol=0.05)
 
