@@ -3,6 +3,7 @@
 The page has the form of those in docs/benchmarks: what, when, on what, and a table for every group.
 """
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -156,8 +157,7 @@ def _number(value: float) -> str:
     """With three significant figures, whole numbers in full, never in powers of ten."""
     if value == round(value) or abs(value) >= 10**_FIGURES:
         return f"{value:,.0f}"
-    text = f"{value:.{_FIGURES}g}"
-    return text if "e" not in text else f"{value:.10f}".rstrip("0")
+    return f"{value:.{max(0, _FIGURES - 1 - math.floor(math.log10(abs(value))))}f}"
 
 
 def _justified(cell: str, width: int, column: int) -> str:

@@ -31,7 +31,7 @@ KIND = "diffusiontalker benchmark"
 Benchmark = Literal["inference", "training", "serve"]
 
 UNITS: Mapping[str, bool] = {
-    **dict.fromkeys(("s", "ms", "RTF", "MB", "bytes", "operations", "calls", "nodes", "times", "%", "mm"), False),
+    **dict.fromkeys(("s", "ms", "RTF", "MB", "operations", "calls", "nodes", "times", "%", "error"), False),
     **dict.fromkeys(("% of peak", "times as fast"), True),
 }
 """Unit -> whether more of it is better. Everything per second (`samples/s`, `audio s/s`, `GFLOP/s`) is better when it

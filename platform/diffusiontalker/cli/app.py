@@ -19,6 +19,7 @@ from diffusiontalker.cli.animation import Animate, Enroll, ListVoices
 from diffusiontalker.cli.bench_bulk import BenchBulk
 from diffusiontalker.cli.bench_corpus import BenchCorpus
 from diffusiontalker.cli.bench_features import BenchFeatures
+from diffusiontalker.cli.bench_inference import BenchInference
 from diffusiontalker.cli.bench_submission import BenchSubmission
 from diffusiontalker.cli.bench_training import BenchTraining
 from diffusiontalker.cli.benchmarks import BenchSearch, BenchServe
@@ -71,6 +72,7 @@ VERBS: dict[str, type[Verb] | Group] = {
     "bench": Group(
         summary="Measurements of this machine.",
         verbs={
+            "inference": BenchInference,
             "training": BenchTraining,
             "submission": BenchSubmission,
             "bulk": BenchBulk,

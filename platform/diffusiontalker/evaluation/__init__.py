@@ -6,9 +6,9 @@ Every number stands beside its controls. Nothing here trains, and only `plots` k
 from diffusiontalker.evaluation.ablation import ablation_text
 from diffusiontalker.evaluation.comparison import ComparisonConfig, compare
 from diffusiontalker.evaluation.controls import MeanFace, Ridge, ShuffledAudio, Truth, standard_systems
-from diffusiontalker.evaluation.cost import Cost, one_core_speeds, operations_per_s
+from diffusiontalker.evaluation.cost import Cost, look_ahead_s, one_core_speeds, operations_per_s
 from diffusiontalker.evaluation.counting import Counts, count, count_animation, noise
-from diffusiontalker.evaluation.latency import Latency, measure_rtf, measure_side_by_side
+from diffusiontalker.evaluation.latency import Latency, measure_rtf, measure_side_by_side, seconds_in_turns
 from diffusiontalker.evaluation.measuring import EvaluationConfig, Stage, headline_figures
 from diffusiontalker.evaluation.protocol import DEFAULT_SPLITS, evaluate, rig_facts
 from diffusiontalker.evaluation.report import Report, results_table
@@ -38,6 +38,7 @@ __all__ = [
     "count_animation",
     "evaluate",
     "headline_figures",
+    "look_ahead_s",
     "measure_rtf",
     "measure_side_by_side",
     "noise",
@@ -46,6 +47,7 @@ __all__ = [
     "results_table",
     "rig_facts",
     "search_table",
+    "seconds_in_turns",
     "standard_systems",
     "write_search_report",
 ]

@@ -77,24 +77,38 @@ def measure_side_by_side(
             f"rtf: got {audio_seconds} s of audio and {repeats} repeats, expected more than 0 and at least 1"
         )
     places = {name: (devices or {}).get(name, torch.device("cpu")) for name in predicts}
-    factors: dict[str, list[float]] = {name: [] for name in predicts}
-    for is_counted in (False, *[True] * repeats):
-        for name, predict in predicts.items():
-            seconds = _timed(predict, places[name])
-            if is_counted:
-                factors[name].append(seconds / audio_seconds)
+    measured = seconds_in_turns(predicts, repeats=repeats, devices=places)
     return {
         name: Latency(
-            rtf=statistics.median(measured),
-            rtf_min=min(measured),
-            rtf_max=max(measured),
+            rtf=statistics.median(seconds) / audio_seconds,
+            rtf_min=min(seconds) / audio_seconds,
+            rtf_max=max(seconds) / audio_seconds,
             audio_seconds=audio_seconds,
             repeats=repeats,
             threads=torch.get_num_threads(),
             device=_device_name(places[name]),
         )
-        for name, measured in factors.items()
+        for name, seconds in measured.items()
     }
+
+
+def seconds_in_turns(
+    works: Mapping[str, Callable[[], object]], *, repeats: int, devices: Mapping[str, torch.device] | None = None
+) -> dict[str, list[float]]:
+    """Seconds of every repeat of several works, in turns: each once uncounted, then `repeats` rounds of all.
+
+    Args:
+        works: name -> the work.
+        repeats: timed rounds.
+        devices: name -> where it computes; the CPU for names that are absent.
+    """
+    seconds: dict[str, list[float]] = {name: [] for name in works}
+    for is_counted in (False, *[True] * repeats):
+        for name, work in works.items():
+            taken = _timed(work, (devices or {}).get(name, torch.device("cpu")))
+            if is_counted:
+                seconds[name].append(taken)
+    return seconds
 
 
 def joined_clip(clips: Iterable[Clip], *, seconds: float) -> Clip:
