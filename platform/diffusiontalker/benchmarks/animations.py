@@ -26,7 +26,12 @@ SECONDS = 10.0
 """Of sound, where nothing else is said."""
 BATCH_CLIP_S = 3.0
 """Of every recording of a batch."""
-WANTED_RTF: Mapping[tuple[str, int], float] = {("small", 2): 0.006, ("small", 1): 0.004, ("nano", 2): 0.002}
+WANTED_RTF: Mapping[tuple[str, int], float] = {
+    ("small", 2): 0.006,
+    ("small", 1): 0.004,
+    ("nano", 2): 0.002,
+    ("nano", 1): 0.002,
+}
 """(size, steps) -> real-time factor that is wanted on one core of the fast engine."""
 _FAST = ("auto", "onnx")
 _WANTED_GROWTH = 6.3

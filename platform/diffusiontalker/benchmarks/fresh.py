@@ -27,8 +27,8 @@ _LIMIT_S = 600.0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class _Run:
-    """One process."""
+class Run:
+    """What one process took."""
 
     times: Mapping[str, float]
     """Stage -> seconds."""
@@ -49,7 +49,7 @@ def fresh_groups(students: Sequence[Student], *, memory_s: tuple[float, float], 
         for seconds in (START_S, *memory_s):
             sounds[seconds] = Path(folder) / f"{seconds:g}.wav"
             write_wav(noise(seconds), sounds[seconds])
-        runs: dict[tuple[str, float], list[_Run]] = {(one.name, seconds): [] for one in students for seconds in sounds}
+        runs: dict[tuple[str, float], list[Run]] = {(one.name, seconds): [] for one in students for seconds in sounds}
         for turn in range(1 + repeats):
             for number, one in enumerate(students):
                 bundle = Path(folder) / str(number)
@@ -57,12 +57,12 @@ def fresh_groups(students: Sequence[Student], *, memory_s: tuple[float, float], 
                     save_bundle(one.bundle, bundle)
                 for seconds, sound in sounds.items():
                     if turn or seconds == START_S:
-                        run = _animate_once(bundle, sound, engine=one.engine)
+                        run = animate_once(bundle, sound, engine=one.engine)
                         runs[one.name, seconds] += [run] if turn else []
     return [_start_group(students, runs), _memory_group(students, runs, memory_s)]
 
 
-def _start_group(students: Sequence[Student], runs: Mapping[tuple[str, float], Sequence[_Run]]) -> Group:
+def _start_group(students: Sequence[Student], runs: Mapping[tuple[str, float], Sequence[Run]]) -> Group:
     rows = []
     for one in students:
         found = runs[one.name, START_S]
@@ -77,7 +77,7 @@ def _start_group(students: Sequence[Student], runs: Mapping[tuple[str, float], S
 
 
 def _memory_group(
-    students: Sequence[Student], runs: Mapping[tuple[str, float], Sequence[_Run]], memory_s: tuple[float, float]
+    students: Sequence[Student], runs: Mapping[tuple[str, float], Sequence[Run]], memory_s: tuple[float, float]
 ) -> Group:
     rows = []
     for one in students:
@@ -97,7 +97,12 @@ def _memory_group(
     return Group(title="Memory", about=about, rows=tuple(rows))
 
 
-def _animate_once(bundle: Path, sound: Path, *, engine: str) -> _Run:
+def animate_once(bundle: Path, sound: Path, *, engine: str) -> Run:
+    """Animates a file in a fresh process, on one thread.
+
+    Raises:
+        BenchmarkError: when the process fails; it ends in what that said.
+    """
     command = [sys.executable, _PROGRAM, "--bundle", bundle, "--sound", sound, "--engine", engine]
     begin = time.perf_counter()
     try:
@@ -109,4 +114,4 @@ def _animate_once(bundle: Path, sound: Path, *, engine: str) -> _Run:
         raise BenchmarkError(f"a process that animates ended with code {error.returncode}:\n{error.stderr}") from None
     whole_s = time.perf_counter() - begin
     said: dict[str, Any] = json.loads(completed.stdout.splitlines()[-1])
-    return _Run(whole_s=whole_s, **said)
+    return Run(whole_s=whole_s, **said)

@@ -1,7 +1,9 @@
 """`bench inference`: what is measured, and the order in which it is. One CPU core."""
 
 import dataclasses
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Mapping
+from typing import Literal, get_args
 
 import torch
 
@@ -16,14 +18,17 @@ from diffusiontalker.benchmarks.animations import (
 )
 from diffusiontalker.benchmarks.fresh import fresh_groups
 from diffusiontalker.benchmarks.machine import measure_rates
-from diffusiontalker.benchmarks.results import BenchmarkError, BenchmarkResult, new_result
+from diffusiontalker.benchmarks.results import BenchmarkError, BenchmarkResult, Group, MachineRates, new_result
 from diffusiontalker.benchmarks.streams import age_group, streams_group
 from diffusiontalker.benchmarks.students import Student, students_of, untrained, untrained_live
 from diffusiontalker.config import to_plain
 from diffusiontalker.data import Corpus
 from diffusiontalker.inference import AnimationError, Bundle, EngineName, StreamingTalker, load_bundle
 
+logger = logging.getLogger(__name__)
+
 LEAST_REPEATS = 5
+Part = Literal["counters", "speed", "accuracy", "stages", "lengths", "batches", "streams", "processes"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,12 +63,14 @@ class InferenceConfig:
     """Age of the stream whose last minute is compared with its first."""
     memory_s: tuple[float, float] = (60.0, 600.0)
     """Lengths of the recordings whose peak memory is compared."""
+    parts: tuple[Part, ...] = get_args(Part)
+    """What of all that."""
 
     def __post_init__(self) -> None:
         """Checks ranges, and that nothing is asked for twice."""
         if self.repeats < LEAST_REPEATS:
             raise BenchmarkError(f"repeats {self.repeats}: expected at least {LEAST_REPEATS}, as machines are noisy")
-        for name in ("sizes", "engines", "steps", "lengths_s", "batches", "streams"):
+        for name in ("sizes", "engines", "steps", "lengths_s", "batches", "streams", "parts"):
             values = getattr(self, name)
             if not values or len(set(values)) < len(values):
                 told = " ".join(map(str, values)) or "nothing"
@@ -96,29 +103,11 @@ def measure_inference(
     try:
         bundles = _bundles(config)
         students = students_of(bundles, steps=config.steps, engines=config.engines)
-        # Of the first network, in the first number of steps, on all engines.
-        first = [one for one in students if (one.size, one.steps) == (students[0].size, students[0].steps)]
-        on_line("counters")
-        counts = counted(students)
-        on_line("real-time factors")
-        groups = [real_time_group(students, counts, rates, repeats=config.repeats)]
-        if config.corpus is not None:
-            on_line("accuracy")
-            groups.append(accuracy_group(students, Corpus.open(config.corpus)))
-        on_line("stages")
-        groups.append(stages_group(first, repeats=config.repeats))
-        on_line("lengths")
-        groups += length_groups(first, config.lengths_s, repeats=config.repeats)
-        on_line("batches")
-        groups.append(batch_group(first, config.batches, repeats=config.repeats))
-        if live := _live(config, bundles):
-            on_line("live streams")
-            groups.append(streams_group(live, config.streams, rates, repeats=config.repeats))
-            on_line("a long stream")
-            groups.append(age_group(live[-1], minutes=config.stream_minutes, repeats=config.repeats))
-        on_line("fresh processes")
-        groups += fresh_groups(first, memory_s=config.memory_s, repeats=config.repeats)
-        groups.append(counts_group(counts))
+        subject = _Subject(config=config, rates=rates, bundles=bundles, students=students)
+        groups: list[Group] = []
+        for part in config.parts:
+            on_line(part)
+            groups += _MEASURES[part](subject)
     finally:
         torch.set_num_threads(threads)
     networks = {name: to_plain(bundle.talker.config) for name, bundle in bundles.items()}
@@ -127,18 +116,66 @@ def measure_inference(
     )
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class _Subject:
+    """What the parts measure."""
+
+    config: InferenceConfig
+    rates: MachineRates
+    bundles: dict[str, Bundle]
+    students: list[Student]
+
+    @property
+    def first(self) -> list[Student]:
+        """Of the first network, in the first number of steps, on all engines."""
+        return self.students[: len(self.config.engines)]
+
+
+def _counters(subject: _Subject) -> list[Group]:
+    return [counts_group(counted(subject.students))]
+
+
+def _speed(subject: _Subject) -> list[Group]:
+    counts = counted(subject.students)
+    return [real_time_group(subject.students, counts, subject.rates, repeats=subject.config.repeats)]
+
+
+def _accuracy(subject: _Subject) -> list[Group]:
+    corpus = subject.config.corpus
+    return [] if corpus is None else [accuracy_group(subject.students, Corpus.open(corpus))]
+
+
+def _streams(subject: _Subject) -> list[Group]:
+    """On the bundle where it can stream, else on an untrained student that can."""
+    config = subject.config
+    chosen = {"live small": untrained_live(motion_fps=config.fps)} if config.bundle is None else subject.bundles
+    live = students_of(chosen, steps=config.steps[:1], engines=config.engines)
+    try:
+        StreamingTalker(live[0].bundle, max_streams=1)
+    except AnimationError as error:
+        logger.warning("streams are not measured: %s", error)
+        return []
+    return [
+        streams_group(live, config.streams, subject.rates, repeats=config.repeats),
+        age_group(live[-1], minutes=config.stream_minutes, repeats=config.repeats),
+    ]
+
+
+_MEASURES: Mapping[Part, Callable[[_Subject], list[Group]]] = {
+    "counters": _counters,
+    "speed": _speed,
+    "accuracy": _accuracy,
+    "stages": lambda subject: [stages_group(subject.first, repeats=subject.config.repeats)],
+    "lengths": lambda subject: length_groups(subject.first, subject.config.lengths_s, repeats=subject.config.repeats),
+    "batches": lambda subject: [batch_group(subject.first, subject.config.batches, repeats=subject.config.repeats)],
+    "streams": _streams,
+    "processes": lambda subject: fresh_groups(
+        subject.first, memory_s=subject.config.memory_s, repeats=subject.config.repeats
+    ),
+}
+
+
 def _bundles(config: InferenceConfig) -> dict[str, Bundle]:
     if config.bundle is None:
         return {size: untrained(size, motion_fps=config.fps) for size in config.sizes}
     return {"student": load_bundle(config.bundle)}
-
-
-def _live(config: InferenceConfig, bundles: dict[str, Bundle]) -> list[Student]:
-    """Students for streams, on all engines: the bundle itself where it can stream, else untrained ones."""
-    chosen = {"live small": untrained_live(motion_fps=config.fps)} if config.bundle is None else bundles
-    live = students_of(chosen, steps=config.steps[:1], engines=config.engines)
-    try:
-        StreamingTalker(live[0].bundle, max_streams=1)
-    except AnimationError:
-        return []
-    return live

@@ -12,12 +12,12 @@ _SHAPES = ((500, 528, 352), (300, 480, 320), (900, 432, 288), (2048, 1056, 704),
 """(rows, inner, columns): frames times the products of our blocks, alone and in batches, and a square for good measure.
 The best of them counts: a floor must not be beaten."""
 _COPY_BYTES = 256 * 2**20
-_TURN_S = 0.05
+_TURN_S = 0.02
 """Seconds of one turn; one product alone is too short to be timed."""
 
 
 def measure_rates(*, repeats: int = 5) -> MachineRates:
-    """The best of several turns, on one core and on all that this process may use; takes a few seconds.
+    """The best of several turns, on one core and on all that this process may use; takes two seconds or three.
 
     torch's number of threads is what it was afterwards.
     """

@@ -124,7 +124,9 @@ def _facts(result: BenchmarkResult) -> dict[str, str]:
             f"on one core, {rates.float32_all_cores:.0f} and {rates.bfloat16_all_cores:.0f} on all; copies "
             f"{rates.copy_one_core:.0f} GB/s"
         )
-    settings = [f"{name} {_plain(value)}" for name, value in result.config.items()]
+    # Networks are in the JSON: they would fill the page.
+    told = {name: value for name, value in result.config.items() if value is not None and not isinstance(value, dict)}
+    settings = [f"{name} {_plain(value)}" for name, value in told.items()]
     return facts | ({"settings": ", ".join(settings)} if settings else {})
 
 

@@ -23,6 +23,7 @@ class BenchInference(Verb):
     Examples:
         diffusiontalker bench inference --out runs/bench/inference
         diffusiontalker bench inference --bundle runs/demo_student/bundle --corpus runs/demo/corpus
+        diffusiontalker bench inference --parts streams --engines torch onnx onnx-int8
         diffusiontalker bench inference --compare before/inference.json after/inference.json
     """
 
@@ -40,6 +41,10 @@ class BenchInference(Verb):
     """Frame rate of untrained students."""
     repeats: int = 5
     """Timed rounds, at least 5."""
+    parts: tuple[
+        Literal["counters", "speed", "accuracy", "stages", "lengths", "batches", "streams", "processes"], ...
+    ] = ("counters", "speed", "accuracy", "stages", "lengths", "batches", "streams", "processes")
+    """What of all that; processes: start and memory of fresh ones."""
     out: OptionalPath = None
     """Folder for inference.json, page.md and pictures, which does not exist yet; none by default."""
     page: OptionalPath = None

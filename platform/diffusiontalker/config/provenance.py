@@ -8,7 +8,7 @@ from pathlib import Path
 
 from diffusiontalker import __version__
 
-_PACKAGES = ("torch", "ray", "numpy", "pyarrow", "transformers", "soundfile", "safetensors")
+_PACKAGES = ("torch", "onnxruntime", "ray", "numpy", "pyarrow", "transformers", "soundfile", "safetensors")
 
 
 def run_provenance() -> dict[str, str | int]:

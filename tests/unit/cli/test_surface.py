@@ -33,7 +33,7 @@ SURFACE = {
     "rig inspect": "RIG names units",
     "rig import": "SOURCE names out overwrite units up",
     "rig preview": "RIG names out overwrite pixels shapes theme units",
-    "bench inference": "bundle compare corpus engines fps out page repeats sizes steps",
+    "bench inference": "bundle compare corpus engines fps out page parts repeats sizes steps",
     "bench training": "batch_size corpus repeats steps workers",
     "bench submission": "address checkout corpus out repeats workers",
     "bench bulk": "RECORDINGS actors bundle clips engine repeats",

@@ -78,7 +78,7 @@ def _bars(measured: Sequence[Measured], *, unit: str) -> Figure:
     _marks(axis, [one.floor for one in measured], color=style.series(1), label="the best that the machine allows")
     _marks(axis, [one.wanted for one in measured], color=style.ink(), label="wanted")
     axis.set_yticks(rows, [one.name for one in measured])
-    axis.invert_yaxis()
+    axis.set_ylim(len(measured) - 0.5, -0.5)
     axis.grid(visible=False, axis="y")
     axis.set_xlabel(unit)
     if min(medians) > 0 and max(medians) > _SPREAD_FOR_LOG * min(medians):
