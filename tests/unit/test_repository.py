@@ -146,6 +146,13 @@ def test_demo_runs_the_shipped_demo_configs():
     assert ".venv/bin/python jobs/distill_student.py --config jobs/configs/demo_student.yaml" in completed.stdout
 
 
+def test_bench_measures_into_a_folder_of_its_own():
+    completed = subprocess.run(
+        ["make", "--dry-run", "bench"], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
+    )
+    assert re.search(r"bench inference --out runs/bench/\d{4}-\d\d-\d\d-\d{4}/inference", completed.stdout)
+
+
 @pytest.mark.parametrize(
     ("target", "needed"),
     [

@@ -5,13 +5,14 @@
     inference   what `bench inference` measures, with students:
     animations  whole recordings                                       streams   live ones
     fresh       processes that have done nothing yet                   accuracy  what engines do to lip errors
+    serving     what `bench serve --curves` measures
 
 Every figure stands beside its spread and, where one can be derived, beside the best that the machine allows; `results`
-says how other benchmarks write what they found.
+says how they write what they found. `inference` and `serving` import evaluation, and pictures with it, so they are
+imported by whoever measures.
 """
 
 from diffusiontalker.benchmarks.comparing import comparison
-from diffusiontalker.benchmarks.inference import InferenceConfig, measure_inference
 from diffusiontalker.benchmarks.machine import measure_rates
 from diffusiontalker.benchmarks.pages import result_page, result_text, write_page, write_result
 from diffusiontalker.benchmarks.results import (
@@ -28,11 +29,9 @@ __all__ = [
     "BenchmarkError",
     "BenchmarkResult",
     "Group",
-    "InferenceConfig",
     "MachineRates",
     "Row",
     "comparison",
-    "measure_inference",
     "measure_rates",
     "new_result",
     "read_result",

@@ -54,19 +54,13 @@ class BenchInference(Verb):
 
     def run(self) -> None:
         """Measures, prints tables, writes folder and page."""
-        from diffusiontalker.benchmarks import (
-            InferenceConfig,
-            comparison,
-            measure_inference,
-            read_result,
-            result_text,
-            write_page,
-            write_result,
-        )
+        from diffusiontalker.benchmarks import comparison, read_result, result_text, write_page, write_result
 
         if self.compare is not None:
             say(comparison(*map(read_result, self.compare)))
             return
+        from diffusiontalker.benchmarks.inference import InferenceConfig, measure_inference
+
         config = InferenceConfig(**flags(self, InferenceConfig))
         for name, path in (("out", self.out), ("page", self.page)):
             if path is not None:

@@ -9,7 +9,7 @@ import torch
 from known_result import RATES
 from tiny_student import tiny_bundle
 
-from diffusiontalker.benchmarks import BenchmarkError, Group, InferenceConfig, measure_inference
+from diffusiontalker.benchmarks import BenchmarkError, Group
 from diffusiontalker.benchmarks.accuracy import accuracy_group
 from diffusiontalker.benchmarks.animations import (
     batch_group,
@@ -20,6 +20,7 @@ from diffusiontalker.benchmarks.animations import (
     stages_group,
 )
 from diffusiontalker.benchmarks.fresh import animate_once, fresh_groups
+from diffusiontalker.benchmarks.inference import InferenceConfig, measure_inference
 from diffusiontalker.benchmarks.streams import age_group, streams_group
 from diffusiontalker.benchmarks.students import Student, students_of, untrained, untrained_live
 from diffusiontalker.evaluation import count_animation
