@@ -11,11 +11,12 @@ from diffusiontalker.evaluation import write_search_report
 TRIALS = (("wide", 2e-6, 3_000_000), ("narrow", 4e-6, 900_000), ("broken", None, 12_000_000))
 CONTENT = {
     "title": "Student-size search", "headline": "3 students tried.", "num_steps": 100, "group": "validation",
-    "checks": [], "budget": {"max_megabytes": 0.0, "max_ms_per_s": 0.0}, "precision": "float16",
+    "checks": [], "objectives": ["lve_m2", "file_bytes", "rtf"], "precision": "float16",
+    "budget": {"max_megabytes": 0.0, "max_ms_per_s": 0.0, "max_look_ahead_ms": 0.0},
     "trials": [
         {
             "name": name, "state": "done" if error else "failed", "error": "", "is_preset": False, "is_on_front": False,
-            "is_chosen": False, "point": {}, "num_steps": 2, "step": 100, "lve_m2": error, "eve_m2": error,
+            "is_best_for_look_ahead": False, "look_ahead_s": 0.3125, "is_chosen": False, "point": {}, "num_steps": 2, "step": 100, "lve_m2": error, "eve_m2": error,
             "fdd_abs": error, "file_bytes": size, "parameters": 1_000_000, "operations_per_s": 1e8, "rtf": 0.002,
         }
         for name, error, size in TRIALS

@@ -10,7 +10,7 @@ import torch
 
 from diffusiontalker.evaluation.counting import count_animation, noise
 from diffusiontalker.evaluation.latency import measure_side_by_side
-from diffusiontalker.inference import Bundle, animate
+from diffusiontalker.inference import AnimationError, Bundle, StreamingTalker, animate
 
 _AUDIO_S = 5.0
 
@@ -26,11 +26,21 @@ class Cost:
     """Multiplications and additions of matrix products per second of audio."""
     rtf: float
     """Compute seconds per second of audio on one CPU core, one stream."""
+    look_ahead_s: float | None
+    """Seconds of sound beyond a frame's instant that a live stream waits for; None: it cannot stream."""
 
 
 def operations_per_s(bundle: Bundle) -> float:
     """Multiplications and additions of matrix products per second of audio, whatever the bundle's engine."""
     return count_animation(bundle, seconds=_AUDIO_S).operations / _AUDIO_S
+
+
+def look_ahead_s(bundle: Bundle) -> float | None:
+    """Seconds of sound beyond a frame's instant that a live stream waits for; None for what cannot stream."""
+    try:
+        return round(StreamingTalker(bundle, max_streams=1).look_ahead_s(), 9)
+    except AnimationError:
+        return None
 
 
 def one_core_speeds(bundles: Mapping[str, Bundle], *, repeats: int = 5) -> dict[str, float]:

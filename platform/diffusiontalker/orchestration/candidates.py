@@ -1,20 +1,21 @@
 """The students a search may try: a point of the space or a preset, its network, and what that costs.
 
-Bytes and operations are counted, speed is measured, all before anything is trained: see `evaluation.cost`.
+Bytes, operations and look-ahead are counted, speed is measured, all before anything is trained: see `evaluation.cost`.
 """
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from typing import Any
 
 import torch
 
 from diffusiontalker.config import ConfigError
-from diffusiontalker.evaluation import Cost, one_core_speeds, operations_per_s
+from diffusiontalker.evaluation import Cost, look_ahead_s, one_core_speeds, operations_per_s
 from diffusiontalker.inference import Bundle
 from diffusiontalker.models import STUDENT_SIZES, TalkerConfig
 from diffusiontalker.orchestration.search_plan import SearchJobConfig
-from diffusiontalker.orchestration.search_space import STEPS_KEY, Point, SearchSpace
+from diffusiontalker.orchestration.search_space import LOOK_AHEAD_KEYS, STEPS_KEY, Point, SearchSpace
 from diffusiontalker.training import DistillationObjectiveConfig, TrainingConfig, student_of
 
 
@@ -49,6 +50,7 @@ class Candidates:
         self.space = SearchSpace(config.space, config.training)
         self._config, self._teacher = config, teacher
         self._costs: dict[str, Cost] = {}
+        self._speeds: dict[str, float] = {}
         self._yardstick = self._untrained(STUDENT_SIZES["nano"] if config.presets else config.training.talker, steps=1)
         self._yardstick_rtf = one_core_speeds({"yardstick": self._yardstick}, repeats=9)["yardstick"]
         self._require_something()
@@ -82,11 +84,26 @@ class Candidates:
             return
         try:
             self.at(point)
+        except BeyondLookAheadError:
+            self._require_some_look_ahead()
         except BeyondBudgetError as error:
             raise ConfigError(
                 f"no student of this space is within the budget: {error}, and nothing in the space is smaller; raise "
                 "the budget to that, or add smaller choices to the space"
             ) from None
+
+    def _require_some_look_ahead(self) -> None:
+        """Least of all is not what the smallest student needs: a long stack of short reach may need less."""
+        trainings = [self.space.config_of(point) for point in self.space.reaches()]
+        bundles = (self._untrained(training.talker, steps=steps_of(training)) for training in trainings)
+        least_s = min((needed for bundle in bundles if (needed := look_ahead_s(bundle)) is not None), default=math.inf)
+        limit = self._config.budget.max_look_ahead_ms
+        if least_s > limit / 1e3:
+            raise ConfigError(
+                f"no student of this space is within the budget: streams of each wait for {1e3 * least_s:.1f} ms of "
+                f"sound or more (budget.max_look_ahead_ms is {limit:g}); raise the budget to that, or let the space "
+                f"choose {' and '.join(LOOK_AHEAD_KEYS)} from values such as [0, 1, 2, 4]"
+            )
 
     def _candidate(self, name: str, point: Point, training: TrainingConfig) -> Candidate:
         steps = steps_of(training)
@@ -94,25 +111,36 @@ class Candidates:
         if key not in self._costs:
             bundle = self._untrained(training.talker, steps=steps)
             if point:
-                self._require_within_size(name, bundle)
+                self._require_within(name, file_bytes=bundle.file_bytes, ahead_s=look_ahead_s(bundle))
+            computation = computation_of(training)
+            if computation not in self._speeds:
+                self._speeds[computation] = self._rtf(bundle)
             self._costs[key] = Cost(
                 parameters=bundle.parameters,
                 file_bytes=bundle.file_bytes,
                 operations_per_s=operations_per_s(bundle),
-                rtf=self._rtf(bundle),
+                rtf=self._speeds[computation],
+                look_ahead_s=look_ahead_s(bundle),
             )
-        candidate = Candidate(name=name, point=point, training=training, cost=self._costs[key])
-        ms_per_s, limit = 1e3 * candidate.cost.rtf, self._config.budget.max_ms_per_s
-        if point and limit and ms_per_s > limit:
-            raise BeyondBudgetError(
-                f"{name} takes {ms_per_s:.2f} ms per second of audio (budget.max_ms_per_s is {limit:g})"
-            )
-        return candidate
+        cost = self._costs[key]
+        if point:
+            self._require_within(name, file_bytes=cost.file_bytes, ahead_s=cost.look_ahead_s, rtf=cost.rtf)
+        return Candidate(name=name, point=point, training=training, cost=cost)
 
-    def _require_within_size(self, name: str, bundle: Bundle) -> None:
-        megabytes, limit = bundle.file_bytes / 1e6, self._config.budget.max_megabytes
-        if limit and megabytes > limit:
-            raise BeyondBudgetError(f"{name} takes {megabytes:.2f} MB (budget.max_megabytes is {limit:g})")
+    def _require_within(self, name: str, *, file_bytes: int, ahead_s: float | None, rtf: float = 0.0) -> None:
+        """Without a speed before it is measured, which takes longest."""
+        budget = self._config.budget
+        if budget.max_megabytes and file_bytes > budget.max_megabytes * 1e6:
+            raise BeyondBudgetError(
+                f"{name} takes {file_bytes / 1e6:.2f} MB (budget.max_megabytes is {budget.max_megabytes:g})"
+            )
+        if budget.max_look_ahead_ms and (ahead_s is None or ahead_s > budget.max_look_ahead_ms / 1e3):
+            told = "cannot stream" if ahead_s is None else f"looks {1e3 * ahead_s:.1f} ms ahead"
+            raise BeyondLookAheadError(f"{name} {told} (budget.max_look_ahead_ms is {budget.max_look_ahead_ms:g})")
+        if budget.max_ms_per_s and rtf > budget.max_ms_per_s / 1e3:
+            raise BeyondBudgetError(
+                f"{name} takes {1e3 * rtf:.2f} ms per second of audio (budget.max_ms_per_s is {budget.max_ms_per_s:g})"
+            )
 
     def _rtf(self, bundle: Bundle) -> float:
         speeds = one_core_speeds({"student": bundle, "yardstick": self._yardstick})
@@ -129,17 +157,38 @@ class BeyondBudgetError(ConfigError):
     """A network that costs more than the budget allows."""
 
 
+class BeyondLookAheadError(BeyondBudgetError):
+    """A network that looks further ahead than the budget allows."""
+
+
 def steps_of(training: TrainingConfig) -> int:
     """Diffusion steps of the student that is trained."""
     assert isinstance(training.objective, DistillationObjectiveConfig)
     return training.objective.student_steps
 
 
+def computation_of(training: TrainingConfig) -> str:
+    """What decides a student's speed: its network but for where that looks, and its steps."""
+    talker = training.talker
+    anywhere = dataclasses.replace(
+        talker,
+        encoder=dataclasses.replace(talker.encoder, look_ahead_frames=None),
+        denoiser=dataclasses.replace(talker.denoiser, look_ahead_frames=None),
+    )
+    return f"{anywhere} {steps_of(training)}"
+
+
 def _described(training: TrainingConfig, point: Mapping[str, Any]) -> str:
-    """Width times blocks of both stacks, steps, and whatever else varies."""
+    """Width times blocks of both stacks unless only their look-aheads vary, these, steps, and whatever else varies."""
     stacks = {"encoder": training.talker.encoder, "denoiser": training.talker.denoiser}
-    parts = [f"{name} {stack.width}x{len(stack.dilations)}" for name, stack in stacks.items()]
-    said = {f"talker.{name}.{field}" for name in stacks for field in ("width", "dilations")} | {STEPS_KEY}
+    parts = []
+    for name, stack in stacks.items():
+        size = [] if set(point) <= set(LOOK_AHEAD_KEYS) else [f"{stack.width}x{len(stack.dilations)}"]
+        frames = stack.look_ahead_frames
+        ahead = ["symmetric" if frames is None else f"{frames} ahead"] if set(point) & set(LOOK_AHEAD_KEYS) else []
+        parts.append(" ".join([name, *size, *ahead]))
+    said = {f"talker.{name}.{field}" for name in stacks for field in ("width", "dilations")}
+    said |= {*LOOK_AHEAD_KEYS, STEPS_KEY}
     rest = [f"{key.rpartition('.')[2]} {value:.3g}" for key, value in point.items() if key not in said]
     return ", ".join([*parts, _steps(steps_of(training)), *rest])
 

@@ -32,7 +32,13 @@ from diffusiontalker.orchestration.search_plan import SearchJobConfig
 from diffusiontalker.orchestration.search_results import Outcome, outcome_of
 from diffusiontalker.orchestration.search_space import STEPS_KEY, Range
 from diffusiontalker.orchestration.search_trial import TrialTask, open_stage, run_trial
-from diffusiontalker.orchestration.searching import HalvingMemory, ParetoHalving, SearchProgress, StudentSearch
+from diffusiontalker.orchestration.searching import (
+    HalvingMemory,
+    ParetoHalving,
+    SearchProgress,
+    StudentSearch,
+    objectives_of,
+)
 from diffusiontalker.orchestration.train import OrchestrationConfig
 from diffusiontalker.storage import absolute_uri, file_names, open_filesystem
 from diffusiontalker.training import (
@@ -217,12 +223,13 @@ def _tuner(
         return ray.tune.Tuner.restore(root, trainable=trainable, storage_filesystem=filesystem)
     storage, _, experiment = root.rpartition("/")
     num_trials, memory = _num_trials(config, candidates), HalvingMemory()
+    halving = ParetoHalving(halving_factor=trial.halving_factor, memory=memory, objectives=objectives_of(config))
     progress = SearchProgress(num_trials=num_trials, num_steps=config.training.num_steps)
     return ray.tune.Tuner(
         trainable,
         tune_config=ray.tune.TuneConfig(
             search_alg=StudentSearch(config, candidates),
-            scheduler=ParetoHalving(halving_factor=trial.halving_factor, memory=memory) if trial.stop_early else None,
+            scheduler=halving if trial.stop_early else None,
             num_samples=num_trials,
             max_concurrent_trials=at_once,
             trial_dirname_creator=lambda one: f"{_TRIAL_FOLDER}{one.trial_id}",

@@ -32,14 +32,15 @@ class BudgetConfig:
     """Most 10^6 bytes of the files that animation needs, as stored; 0: no limit."""
     max_ms_per_s: float = 0.0
     """Most milliseconds of one CPU core per second of audio; 0: no limit."""
+    max_look_ahead_ms: float = 0.0
+    """Most milliseconds of sound beyond a frame that a live stream waits for; 0: no limit."""
 
     def __post_init__(self) -> None:
         """Checks ranges."""
-        if min(self.max_megabytes, self.max_ms_per_s) < 0:
-            raise ValueError(
-                f"max_megabytes is {self.max_megabytes:g}, max_ms_per_s {self.max_ms_per_s:g}, "
-                "expected 0 (no limit) or more"
-            )
+        limits = dataclasses.asdict(self)
+        if min(limits.values()) < 0:
+            told = ", ".join(f"{name} is {limit:g}" for name, limit in limits.items())
+            raise ValueError(f"{told}, expected 0 (no limit) or more")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,7 +50,7 @@ class TrialConfig:
     report_every: int = 75
     """Training steps between two measurements of a trial: when it may be stopped early."""
     stop_early: bool = True
-    """Stop a trial that others dominate in error, size and speed after as many steps."""
+    """Stop a trial that others dominate in error, size, speed (and look-ahead, if asked for) after as many steps."""
     halving_factor: int = 3
     """Of so many trials that were measured after as many steps, one may go on."""
     workers: int = 1

@@ -11,13 +11,14 @@ import ray.exceptions
 from ray.tune.experiment import Trial
 
 from diffusiontalker.config import from_plain
-from diffusiontalker.evaluation import one_core_speeds
+from diffusiontalker.evaluation import look_ahead_s, one_core_speeds
 from diffusiontalker.evaluation.pareto import domination_ranks, knee
 from diffusiontalker.inference import Bundle, load_bundle
+from diffusiontalker.orchestration.candidates import computation_of
 from diffusiontalker.orchestration.search_plan import SearchJobConfig
-from diffusiontalker.orchestration.search_space import SearchSpace
+from diffusiontalker.orchestration.search_space import LOOK_AHEAD_KEYS, SearchSpace
 from diffusiontalker.orchestration.search_trial import BUNDLE, ERRORS
-from diffusiontalker.orchestration.searching import OBJECTIVES
+from diffusiontalker.orchestration.searching import LOOK_AHEAD, objectives_of
 from diffusiontalker.training import TrainingConfig
 
 Row = dict[str, Any]
@@ -33,7 +34,7 @@ class Outcome:
     """What came of a search."""
 
     content: dict[str, Any]
-    """Title, headline, checks, trials (least error first), importances, budget."""
+    """Title, headline, checks, trials (least error first), importances, objectives, budget."""
     bundle: Bundle | None
     """The chosen student; None when no trial finished."""
     training: TrainingConfig | None
@@ -44,13 +45,14 @@ def outcome_of(trials: Sequence[Trial], config: SearchJobConfig) -> Outcome:
     """Reads every trial, times the finished ones side by side, and chooses."""
     rows = [_row(trial, config) for trial in trials]
     bundles = {number: _bundle(trial) for number, trial in enumerate(trials) if rows[number]["state"] == "done"}
-    if bundles:
-        speeds = one_core_speeds({str(number): bundle for number, bundle in bundles.items()}, repeats=_ROUNDS)
-        for number, rtf in speeds.items():
-            rows[int(number)]["rtf"] = rtf
-    done = [rows[number] for number in bundles]
-    for row, rank in zip(done, domination_ranks(_figures(done)) if done else [], strict=True):
-        row["is_on_front"] = rank == 0
+    trainings = {number: _training(trials[number]) for number in bundles}
+    computations = {number: computation_of(training) for number, training in trainings.items()}
+    speeds = _speeds({computations[number]: bundle for number, bundle in bundles.items()})
+    for number, bundle in bundles.items():
+        rows[number] |= {"rtf": speeds[computations[number]], LOOK_AHEAD: look_ahead_s(bundle)}
+    done, objectives = [rows[number] for number in bundles], objectives_of(config)
+    _mark_front(done, "is_on_front", objectives)
+    _mark_front(done, "is_best_for_look_ahead", ("lve_m2", LOOK_AHEAD))
     chosen = _chosen(done, config)
     if chosen is not None:
         chosen["is_chosen"] = True
@@ -60,14 +62,14 @@ def outcome_of(trials: Sequence[Trial], config: SearchJobConfig) -> Outcome:
         "headline": _headline(chosen, rows, config),
         "checks": _checks(rows, chosen, config),
         "num_steps": config.training.num_steps,
+        "objectives": list(objectives),
         "budget": dataclasses.asdict(config.budget),
         "trials": sorted(rows, key=lambda row: (row["lve_m2"] is None, row["lve_m2"], row["name"])),
         "importances": _importances(rows, config),
     }
-    training = None
-    if picked is not None:
-        training = from_plain(TrainingConfig, trials[picked].config["training"], source="a finished trial")
-    return Outcome(content=content, bundle=None if picked is None else bundles[picked], training=training)
+    if picked is None:
+        return Outcome(content=content, bundle=None, training=None)
+    return Outcome(content=content, bundle=bundles[picked], training=trainings[picked])
 
 
 def _row(trial: Trial, config: SearchJobConfig) -> Row:
@@ -85,10 +87,12 @@ def _row(trial: Trial, config: SearchJobConfig) -> Row:
             "error": _told_error(trial) if state == "failed" else "",
             "is_preset": not parameters["point"],
             "is_on_front": False,
+            "is_best_for_look_ahead": False,
             "is_chosen": False,
             "point": parameters["point"],
             "num_steps": parameters["training"]["objective"]["student_steps"],
             "step": step,
+            LOOK_AHEAD: None,  # of trials before this was counted
         }
         | parameters["cost"]
         | {name: metrics.get(name) for name in ERRORS}
@@ -110,31 +114,53 @@ def _bundle(trial: Trial) -> Bundle:
         return load_bundle(Path(folder) / BUNDLE)
 
 
-def _figures(rows: list[Row]) -> np.ndarray:
-    return np.asarray([[row[name] for name in OBJECTIVES] for row in rows], dtype=np.float64)
+def _training(trial: Trial) -> TrainingConfig:
+    return from_plain(TrainingConfig, trial.config["training"], source="a finished trial")
+
+
+def _speeds(bundles: dict[str, Bundle]) -> dict[str, float]:
+    """Real-time factors side by side."""
+    return one_core_speeds(bundles, repeats=_ROUNDS) if bundles else {}
+
+
+def _figures(rows: list[Row], objectives: Sequence[str]) -> np.ndarray:
+    return np.asarray([[row[name] for name in objectives] for row in rows], dtype=np.float64)
+
+
+def _mark_front(rows: list[Row], mark: str, objectives: Sequence[str]) -> None:
+    """Sets a mark of every row to whether nothing dominates it."""
+    ranks = domination_ranks(_figures(rows, objectives)) if rows else []
+    for row, rank in zip(rows, ranks, strict=True):
+        row[mark] = rank == 0
 
 
 def _chosen(done: list[Row], config: SearchJobConfig) -> Row | None:
     """Least error within the budget; without a budget the knee of the front."""
-    budget = config.budget
-    if not budget.max_megabytes and not budget.max_ms_per_s:
+    if not _has_budget(config):
         front = [row for row in done if row["is_on_front"]]
-        return front[knee(_figures(front))] if front else None
+        return front[knee(_figures(front, objectives_of(config)))] if front else None
     fitting = [row for row in done if _fits(row, config)]
     return min(fitting, key=lambda row: row["lve_m2"], default=None)
 
 
+def _has_budget(config: SearchJobConfig) -> bool:
+    return any(dataclasses.astuple(config.budget))
+
+
 def _fits(row: Row, config: SearchJobConfig) -> bool:
-    most_bytes, most_rtf = config.budget.max_megabytes * 1e6, config.budget.max_ms_per_s / 1e3
-    return (not most_bytes or row["file_bytes"] <= most_bytes) and (not most_rtf or row["rtf"] <= most_rtf)
+    budget = config.budget
+    limits = {"file_bytes": budget.max_megabytes * 1e6, "rtf": budget.max_ms_per_s / 1e3}
+    limits[LOOK_AHEAD] = budget.max_look_ahead_ms / 1e3
+    return all(row[name] is not None and row[name] <= most for name, most in limits.items() if most)
 
 
 def _headline(chosen: Row | None, rows: list[Row], config: SearchJobConfig) -> str:
     count = f"{len(rows)} students tried"
     if chosen is None:
         return f"{count}; none that finished is within the budget."
-    why = "best within the budget" if any(dataclasses.astuple(config.budget)) else "knee of the front"
-    return f"{count}. Chosen ({why}): {_told(chosen)}."
+    why = "best within the budget" if _has_budget(config) else "knee of the front"
+    ahead = f", look-ahead {chosen[LOOK_AHEAD] * 1e3:.1f} ms" if LOOK_AHEAD in objectives_of(config) else ""
+    return f"{count}. Chosen ({why}): {_told(chosen)}{ahead}."
 
 
 def _told(row: Row) -> str:
@@ -149,8 +175,9 @@ def _checks(rows: list[Row], chosen: Row | None, config: SearchJobConfig) -> lis
     text = f"{counts['done']} trials finished, {counts['stopped']} were stopped early, {counts['failed']} failed."
     checks = [{"text": text, "holds": counts["done"] > 0 and not counts["failed"]}]
     done = [row for row in rows if row["state"] == "done"]
-    checks += [_beats_preset(row, done) for row in done if row["is_preset"]]
     presets = [row for row in done if row["is_preset"]]
+    if not config.space.keys() <= set(LOOK_AHEAD_KEYS):  # who hears less is not expected to do better
+        checks += [_beats_preset(row, done) for row in presets]
     if chosen is not None and presets and not chosen["is_preset"]:
         least = min(presets, key=lambda row: row["fdd_abs"])
         checks.append({

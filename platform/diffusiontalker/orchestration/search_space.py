@@ -12,6 +12,7 @@ import dataclasses
 import difflib
 import itertools
 import json
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -21,7 +22,10 @@ from diffusiontalker.config import ConfigError, from_plain, to_plain
 from diffusiontalker.training import TrainingConfig
 
 STEPS_KEY = "objective.student_steps"
-_MAY_VARY = ("talker.encoder.", "talker.denoiser.", "talker.personalizer.", "optimizer.")
+LOOK_AHEAD_KEYS = ("talker.encoder.look_ahead_frames", "talker.denoiser.look_ahead_frames")
+_STACKS = ("talker.encoder.", "talker.denoiser.")
+_REACH = (".look_ahead_frames", ".dilations", ".kernel_size")
+_MAY_VARY = (*_STACKS, "talker.personalizer.", "optimizer.")
 _WEIGHTS = tuple(f"objective.{name}_weight" for name in ("feature", "embedding", "enhancer", "dynamics", "truth"))
 
 
@@ -44,10 +48,10 @@ class Range:
             )
 
 
-Value = int | float | tuple[int, ...]
+Value = int | float | tuple[int, ...] | None
 Choices = tuple[Value, ...]
 Space = dict[str, Choices | Range]
-"""Dotted key -> values to choose from (lists for `dilations`), or a range."""
+"""Dotted key -> values to choose from (lists for `dilations`, null for a look-ahead without limit), or a range."""
 
 Point = dict[str, Any]
 """Dotted key -> value."""
@@ -124,6 +128,13 @@ class SearchSpace:
         """The least value of every key: nothing in the space is smaller or faster."""
         return {key: min(_values(values), key=_size) for key, values in self.space.items()}
 
+    def reaches(self) -> Iterator[Point]:
+        """The smallest point with every combination of what decides how far a student looks ahead."""
+        smallest = self.smallest()
+        keys = [key for key in self.space if key == STEPS_KEY or (key.startswith(_STACKS) and key.endswith(_REACH))]
+        for combination in itertools.product(*(_values(self.space[key]) for key in keys)):
+            yield smallest | dict(zip(keys, combination, strict=True))
+
     @property
     def most_steps(self) -> int:
         """Most diffusion steps that a student of the space takes."""
@@ -153,7 +164,9 @@ def _values(values: Choices | Range) -> Choices:
 
 
 def _size(value: Value) -> tuple[int, float]:
-    """Orders numbers by themselves and lists by their length first."""
+    """Orders numbers by themselves, lists by their length first, and no limit last."""
+    if value is None:
+        return 0, math.inf
     return (len(value), sum(value)) if isinstance(value, tuple) else (0, value)
 
 

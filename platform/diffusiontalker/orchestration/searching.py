@@ -19,16 +19,25 @@ from diffusiontalker.evaluation.pareto import domination_ranks
 from diffusiontalker.orchestration.bulk_progress import clock
 from diffusiontalker.orchestration.candidates import Candidate, Candidates
 from diffusiontalker.orchestration.search_plan import SearchJobConfig
+from diffusiontalker.orchestration.search_space import LOOK_AHEAD_KEYS
 from diffusiontalker.orchestration.search_trial import parameters_of
 
 logger = logging.getLogger(__name__)
 
 OBJECTIVES = ("lve_m2", "file_bytes", "rtf")
-"""What a search makes small."""
+"""What every search makes small."""
+LOOK_AHEAD = "look_ahead_s"
+"""What a search also makes small when its space or its budget is about it."""
 _DRAWS = 50
 """Draws of the sampler in search of one student that is within the budget and new."""
 _BLIND_DRAWS = 500
 """Further draws at random: a sampler that has made up its mind repeats itself."""
+
+
+def objectives_of(config: SearchJobConfig) -> tuple[str, ...]:
+    """What this search makes small: names of figures that trials report."""
+    is_about_streams = config.budget.max_look_ahead_ms > 0 or not config.space.keys().isdisjoint(LOOK_AHEAD_KEYS)
+    return (*OBJECTIVES, LOOK_AHEAD) if is_about_streams else OBJECTIVES
 
 
 class StudentSearch(OptunaSearch):
@@ -46,8 +55,8 @@ class StudentSearch(OptunaSearch):
         )
         super().__init__(
             space=dict(candidates.space.distributions()),
-            metric=list(OBJECTIVES),
-            mode=["min"] * len(OBJECTIVES),
+            metric=list(objectives_of(config)),
+            mode=["min"] * len(objectives_of(config)),
             sampler=sampler,
             points_to_evaluate=[candidates.space.labels_of(point) for point in grid] or None,
         )
@@ -83,7 +92,7 @@ class StudentSearch(OptunaSearch):
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """Tells the study, which knows nothing of presets."""
         if trial_id in self._ot_trials:
-            has_figures = bool(result) and all(result.get(name) is not None for name in OBJECTIVES)
+            has_figures = bool(result) and all(result.get(name) is not None for name in self._metric)
             super().on_trial_complete(trial_id, result if has_figures else None, error=error or not has_figures)
 
     def save(self, checkpoint_path: str) -> None:
@@ -120,14 +129,14 @@ class ParetoHalving(FIFOScheduler):
     sorting (Schmucker et al. 2021, arXiv 2106.12639).
     """
 
-    def __init__(self, *, halving_factor: int, memory: "HalvingMemory") -> None:
+    def __init__(self, *, halving_factor: int, memory: "HalvingMemory", objectives: Sequence[str] = OBJECTIVES) -> None:
         super().__init__()
-        self._factor, self._memory = halving_factor, memory
+        self._factor, self._memory, self._objectives = halving_factor, memory, tuple(objectives)
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         """STOP when the trial is dominated and not among the first 1 / factor of those measured at this step."""
         peers = self._memory.measured.setdefault(result["step"], {})
-        peers[trial.trial_id] = tuple(result[name] for name in OBJECTIVES)
+        peers[trial.trial_id] = tuple(result[name] for name in self._objectives)
         ranks = dict(zip(peers, domination_ranks(np.asarray(list(peers.values()))), strict=True))
         rank = ranks[trial.trial_id]
         better = sum(other < rank for other in ranks.values())

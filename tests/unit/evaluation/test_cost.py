@@ -4,8 +4,8 @@ import pytest
 import tiny
 import torch
 
-from diffusiontalker.evaluation import one_core_speeds, operations_per_s
-from diffusiontalker.inference import Bundle, SamplingConfig
+from diffusiontalker.evaluation import look_ahead_s, one_core_speeds, operations_per_s
+from diffusiontalker.inference import Bundle, SamplingConfig, StreamingTalker
 from diffusiontalker.training import build_talker
 
 
@@ -50,3 +50,17 @@ def test_speeds_are_measured_on_one_thread_and_the_threads_given_back(bundle):
         torch.set_num_threads(threads)
     assert set(speeds) == {"a", "b"}
     assert all(rtf > 0 for rtf in speeds.values())
+
+
+def test_a_look_ahead_is_what_streams_of_the_bundle_wait_for(bundle):
+    """It grows by the denoiser's reach in motion frames, at 25 fps, with every step."""
+    one, two = (look_ahead_s(in_steps(bundle, steps)) for steps in (1, 2))
+    assert one is not None
+    assert two is not None
+    assert two == pytest.approx(StreamingTalker(bundle).look_ahead_s(2))
+    assert two - one == pytest.approx(bundle.talker.denoiser.context.right / 25.0)
+
+
+def test_what_cannot_stream_has_no_look_ahead(bundle):
+    guided = dataclasses.replace(bundle, sampling=SamplingConfig(guidance_scale=2.0), digest="", file_bytes=0)
+    assert look_ahead_s(guided) is None

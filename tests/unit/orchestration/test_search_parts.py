@@ -8,13 +8,19 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
-from diffusiontalker.config import ConfigError, from_plain, load_config
+from diffusiontalker.config import ConfigError, from_plain, load_config, to_plain
 from diffusiontalker.inference import Bundle, SamplingConfig
 from diffusiontalker.orchestration import SearchJobConfig, searching
 from diffusiontalker.orchestration.candidates import Candidates
-from diffusiontalker.orchestration.search_results import _checks, _chosen, _importances
-from diffusiontalker.orchestration.search_space import Range, SearchSpace
-from diffusiontalker.orchestration.searching import HalvingMemory, ParetoHalving, StudentSearch
+from diffusiontalker.orchestration.search_results import _checks, _chosen, _importances, _mark_front, _row
+from diffusiontalker.orchestration.search_space import LOOK_AHEAD_KEYS, Range, SearchSpace
+from diffusiontalker.orchestration.searching import (
+    OBJECTIVES,
+    HalvingMemory,
+    ParetoHalving,
+    StudentSearch,
+    objectives_of,
+)
 from diffusiontalker.training import TrainingConfig, build_talker
 
 SPACE = {
@@ -50,8 +56,7 @@ def suggestions(config: SearchJobConfig, teacher: Bundle, *, most: int = 50) -> 
             break
         assert isinstance(suggestion, dict)
         found.append(suggestion)
-        figures = {"lve_m2": 1.0, "file_bytes": suggestion["cost"]["file_bytes"], "rtf": suggestion["cost"]["rtf"]}
-        searcher.on_trial_complete(str(number), figures)
+        searcher.on_trial_complete(str(number), {"lve_m2": 1.0} | suggestion["cost"])
     return found
 
 
@@ -104,6 +109,7 @@ def test_a_space_that_is_none_is_refused(space, message, teacher):
             "precompute",
         ),
         ({"budget": {"max_megabytes": -1}}, "max_megabytes is -1"),
+        ({"budget": {"max_look_ahead_ms": -1}}, "max_look_ahead_ms is -1"),
     ],
 )
 def test_a_config_that_cannot_run_says_why(changes, message):
@@ -118,6 +124,71 @@ def test_a_budget_nothing_meets_names_the_smallest_student(teacher):
         Candidates(search(budget={"max_megabytes": 1e-4}), teacher)
     with pytest.raises(ConfigError, match="ms per second of audio"):
         Candidates(search(budget={"max_ms_per_s": 1e-6}), teacher)
+
+
+STREAMS = {
+    "talker.encoder.look_ahead_frames": [0, 1, None],
+    "talker.denoiser.dilations": [[2, 2], [1, 1, 1]],
+    "talker.denoiser.look_ahead_frames": [1, None],
+}
+
+
+def test_look_aheads_may_be_without_limit_and_are_told_with_the_cost(teacher):
+    config = search(space={key: STREAMS[key] for key in LOOK_AHEAD_KEYS})
+    found = {one["name"].rpartition(", ")[0]: one["cost"] for one in suggestions(config, teacher)}
+    assert len(found) == 3 * 2
+    near, far = found["encoder 0 ahead, denoiser 1 ahead"], found["encoder symmetric, denoiser symmetric"]
+    assert near["look_ahead_s"] < far["look_ahead_s"]
+    assert len({cost["rtf"] for cost in found.values()}) == 1, "they compute as much, so speed is measured once"
+    assert SearchSpace(config.space, config.training).smallest() == dict(zip(LOOK_AHEAD_KEYS, (0, 1), strict=True))
+
+
+def test_a_student_is_named_by_its_sizes_and_look_aheads_where_both_vary(teacher):
+    candidates = Candidates(search(space=STREAMS), teacher)
+    point = {
+        "talker.encoder.look_ahead_frames": 1,
+        "talker.denoiser.dilations": [2, 2],
+        "talker.denoiser.look_ahead_frames": None,
+    }
+    assert candidates.at(point).name.startswith("encoder 16x2 1 ahead, denoiser 16x2 symmetric, ")
+
+
+def test_nothing_that_looks_further_than_the_budget_is_tried(teacher):
+    everything = [one["cost"]["look_ahead_s"] for one in suggestions(search(space=STREAMS), teacher)]
+    limit = sorted(everything)[len(everything) // 2]
+    fitting = suggestions(search(space=STREAMS, budget={"max_look_ahead_ms": 1e3 * limit}), teacher)
+    assert sorted(one["cost"]["look_ahead_s"] for one in fitting) == sorted(one for one in everything if one <= limit)
+
+
+def test_a_budget_of_look_ahead_nothing_meets_names_the_least_there_is(teacher):
+    """The smallest stack, [2, 2] without limit, looks further ahead than [1, 1, 1]: the least is said all the same."""
+    space = {"talker.denoiser.dilations": [[2, 2], [1, 1, 1]]}
+    shorter = Candidates(search(space=space), teacher).at({"talker.denoiser.dilations": [1, 1, 1]}).cost.look_ahead_s
+    assert shorter is not None
+    Candidates(search(space=space, budget={"max_look_ahead_ms": 1e3 * shorter}), teacher)
+    with pytest.raises(ConfigError, match=rf"wait for {1e3 * shorter:.1f} ms .*talker.encoder.look_ahead_frames"):
+        Candidates(search(space=space, budget={"max_look_ahead_ms": 1e3 * shorter - 1}), teacher)
+
+
+def test_look_ahead_is_made_small_when_the_space_or_the_budget_is_about_it():
+    assert objectives_of(search()) == OBJECTIVES
+    for asked in (search(space=STREAMS), search(budget={"max_look_ahead_ms": 500})):
+        assert objectives_of(asked) == (*OBJECTIVES, "look_ahead_s")
+
+
+def test_a_trial_that_waits_for_less_sound_than_all_others_goes_on():
+    def result(lve: float, ahead_s: float) -> dict:
+        return {"step": 4, "lve_m2": lve, "file_bytes": 1, "rtf": 1.0, "look_ahead_s": ahead_s}
+
+    for objectives, expected in (
+        (OBJECTIVES, TrialScheduler.STOP),
+        ((*OBJECTIVES, "look_ahead_s"), TrialScheduler.CONTINUE),
+    ):
+        halving = ParetoHalving(halving_factor=2, memory=HalvingMemory(), objectives=objectives)
+        halving.on_trial_result(None, Trial("unregistered", trial_id="a", stub=True), result(1.0, 0.5))
+        assert (
+            halving.on_trial_result(None, Trial("unregistered", trial_id="b", stub=True), result(2.0, 0.1)) == expected
+        )
 
 
 def test_nothing_beyond_the_budget_is_tried_and_nothing_twice(teacher):
@@ -207,6 +278,7 @@ def test_no_trial_begins_when_time_is_up(teacher, monkeypatch):
 def row(name: str, lve: float, size: float, *, is_preset: bool = False, on_front: bool = True, **more) -> dict:
     return {
         "name": name, "lve_m2": lve, "eve_m2": 1.0, "fdd_abs": 1.0, "file_bytes": size, "rtf": size / 1e9, "step": 8,
+        "look_ahead_s": 0.3,
         "state": "done", "is_preset": is_preset, "is_on_front": on_front, "is_chosen": False, "point": {},
     } | more  # fmt: skip
 
@@ -217,6 +289,50 @@ def test_the_least_error_within_the_budget_is_chosen_else_the_knee():
     assert _chosen(rows, search(budget={"max_ms_per_s": 1.5}))["name"] == "tiny"
     assert _chosen(rows, search())["name"] == "middle"
     assert _chosen([], search()) is None
+
+
+def test_the_chosen_student_meets_the_budget_of_look_ahead():
+    rows = [row("far", 1e-6, 1e6, look_ahead_s=0.5), row("near", 2e-6, 1e6, look_ahead_s=0.1925)]
+    assert _chosen(rows, search(budget={"max_look_ahead_ms": 192.5}))["name"] == "near"
+    assert _chosen(rows, search(budget={"max_look_ahead_ms": 192})) is None
+    assert _chosen([row("not known", 1e-6, 1e6, look_ahead_s=None)], search(budget={"max_look_ahead_ms": 500})) is None
+    assert _chosen(rows, search(budget={"max_megabytes": 2.0}))["name"] == "far"
+
+
+def test_a_preset_need_not_be_beaten_by_students_that_only_hear_less():
+    preset, near = row("small (preset), 2 steps", 1e-6, 2e6, is_preset=True), row("near", 2e-6, 2e6)
+    about_streams = search(space={key: [0, None] for key in LOOK_AHEAD_KEYS})
+    assert all(check["holds"] for check in _checks([preset, near], near, about_streams))
+    assert not all(check["holds"] for check in _checks([preset, near], near, search()))
+
+
+def test_the_front_of_look_aheads_is_one_of_its_own():
+    rows = [row("large", 1e-6, 9e6, look_ahead_s=0.5), row("small", 2e-6, 1e6, look_ahead_s=0.5)]
+    rows.append(row("near", 3e-6, 9e6, look_ahead_s=0.1))
+    _mark_front(rows, "is_best", ("lve_m2", "look_ahead_s"))
+    assert [one["is_best"] for one in rows] == [True, False, True]
+    _mark_front([], "is_best", ("lve_m2", "look_ahead_s"))
+
+
+def trial(cost: dict) -> Trial:
+    """As Tune keeps one that was stopped early."""
+    stopped = Trial("unregistered", stub=True)
+    stopped.config = {"name": "a", "point": {"talker.encoder.width": 8}, "cost": cost,
+                      "training": {"objective": {"student_steps": 2}}}  # fmt: skip
+    return stopped
+
+
+def test_trials_from_before_look_aheads_were_counted_are_read():
+    cost = {"parameters": 1, "file_bytes": 2, "operations_per_s": 3.0, "rtf": 0.1}
+    before, now = _row(trial(cost), search()), _row(trial(cost | {"look_ahead_s": 0.3}), search())
+    assert (before["look_ahead_s"], now["look_ahead_s"]) == (None, 0.3)
+    assert before | {"look_ahead_s": 0.3} == now
+
+
+def test_configurations_from_before_look_aheads_had_a_budget_are_the_same_as_now():
+    plain = to_plain(search())
+    del plain["budget"]["max_look_ahead_ms"]
+    assert from_plain(SearchJobConfig, plain) == search()
 
 
 def test_the_report_says_whether_a_preset_was_beaten():
@@ -245,7 +361,7 @@ def test_importance_is_given_to_the_key_that_decides():
     assert max(shares, key=shares.__getitem__) == "talker.denoiser.dilations"
 
 
-@pytest.mark.parametrize("name", ["search.yaml", "smoke_search.yaml"])
+@pytest.mark.parametrize("name", ["search.yaml", "look_ahead_search.yaml", "smoke_search.yaml"])
 def test_shipped_searches_have_a_valid_space(name):
     config = load_config(SearchJobConfig, path=Path("jobs/configs") / name)
     SearchSpace(config.space, config.training)

@@ -10,7 +10,7 @@ from diffusiontalker.evaluation.plots.embeddings import EmbeddingPanel, draw_emb
 from diffusiontalker.evaluation.plots.faces import draw_face, draw_face_strip, render_face_strip
 from diffusiontalker.evaluation.plots.load import LoadSeries, draw_load
 from diffusiontalker.evaluation.plots.measured import Measured, draw_measured
-from diffusiontalker.evaluation.plots.pareto import ParetoPoint, draw_pareto
+from diffusiontalker.evaluation.plots.pareto import ParetoPanel, ParetoPoint, draw_pareto
 from diffusiontalker.evaluation.plots.rigs import draw_rig, render_rig
 from diffusiontalker.evaluation.plots.style import render
 from diffusiontalker.evaluation.plots.training import draw_training
@@ -22,6 +22,7 @@ __all__ = [
     "Figure",
     "LoadSeries",
     "Measured",
+    "ParetoPanel",
     "ParetoPoint",
     "draw_bubbles",
     "draw_channel_bars",
