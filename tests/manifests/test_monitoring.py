@@ -24,7 +24,7 @@ RAYS_OWN = {
 """Metrics of Ray itself that are used here, with their labels; seen in the output of a node's agent of Ray 2.60."""
 TARGET = {"pod", "namespace", "instance", "ray_io_cluster", "ray_io_node_type"}
 """Labels that Prometheus adds."""
-BUILT_IN = {"absent", "by", "histogram_quantile", "le", "on", "or", "rate", "sum", "m", "without"}
+BUILT_IN = {"absent", "by", "histogram_quantile", "le", "max", "on", "or", "rate", "sum", "m", "without"}
 
 
 def exported():

@@ -32,10 +32,11 @@ Benchmark = Literal["inference", "training", "serve"]
 
 UNITS: Mapping[str, bool] = {
     **dict.fromkeys(("s", "ms", "RTF", "MB", "operations", "calls", "nodes", "times", "%", "error"), False),
-    **dict.fromkeys(("% of peak", "times as fast"), True),
+    **dict.fromkeys(("% of peak", "times as fast", "recordings"), True),
 }
 """Unit -> whether more of it is better. Everything per second (`samples/s`, `audio s/s`, `GFLOP/s`) is better when it
-is more, too. `%` is for shares of time that are lost, `times` for costs over costs."""
+is more, too. `%` is for shares of time that are lost, `times` for costs over costs, `recordings` for those of a
+batch."""
 
 
 class BenchmarkError(ValueError):

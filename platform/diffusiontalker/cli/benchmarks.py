@@ -16,6 +16,8 @@ from diffusiontalker.config import publish_directory, require_new
 if TYPE_CHECKING:
     from diffusiontalker.load import LoadConfig
 
+_WORKERS, _CURVE_WORKERS = (1, 4, 16), (1, 2, 4, 8, 16, 32)
+_ROUNDS, _CURVE_ROUNDS = 3, 5
 _SHARED, _ANEW = "paths ready-made (a trial)", "paths taken anew in every step"
 
 
@@ -116,7 +118,9 @@ class BenchServe(Verb):
         diffusiontalker bench serve --mode open --rates 5 10 20 --speech recordings --voice anna-1f0c9a2b
         diffusiontalker bench serve --mode streams --streams 4 --find-max --target-ms 100
         diffusiontalker bench serve --against-plain --bundle runs/demo_student/bundle --out against
+        diffusiontalker bench serve --curves --out runs/bench/serve
         diffusiontalker bench serve --compare before/load.json after/load.json
+        diffusiontalker bench serve --compare before/serve.json after/serve.json
     """
 
     url: str = "http://127.0.0.1:8000"
@@ -127,8 +131,8 @@ class BenchServe(Verb):
     """Let the endpoint be another machine, which you may put load on."""
     mode: Literal["closed", "open", "streams"] = "closed"
     """Kind of load."""
-    concurrency: tuple[int, ...] = (1, 4, 16)
-    """Workers, one level after another, in mode closed."""
+    concurrency: tuple[int, ...] = ()
+    """Workers, one level after another, in mode closed; by default 1 4 16, with --curves 1 2 4 8 16 32."""
     rates: tuple[float, ...] = (1.0, 4.0, 16.0)
     """Requests per second, likewise, in mode open."""
     streams: tuple[int, ...] = (1, 4, 16)
@@ -159,15 +163,21 @@ class BenchServe(Verb):
     most: int = 256
     """Where that search ends."""
     out: OptionalPath = None
-    """Folder for load.json and load.png, which does not exist yet; none by default."""
+    """Folder for load.json and load.png, with --curves for serve.json, page.md and pictures, which does not exist yet;
+    none by default."""
+    page: OptionalPath = None
+    """With --curves: file for the page alone, as in docs/benchmarks, which does not exist yet; none by default."""
     compare: Annotated[tuple[Path, Path] | None, arg(metavar="A.json B.json")] = None
     """Measure nothing, but print the ratios between two results."""
     against_plain: bool = False
     """Start endpoints of a bundle in turns: this package's, and what one would write instead with FastAPI."""
+    curves: bool = False
+    """Start endpoints and measure what more and more load does to their batches, queues and CPUs, what of their time is
+    not the model's, and how soon they are ready."""
     bundle: OptionalPath = None
-    """Folder of that bundle."""
-    rounds: int = 3
-    """Turns of each of these endpoints, at least 3."""
+    """Folder of that bundle; with --curves by default untrained students of two sizes, which cost the same."""
+    rounds: int = 0
+    """Turns of each of these endpoints; by default 3, the least, with --curves 5."""
     ray: bool = False
     """Let this package's endpoint on Ray Serve have its turns, too."""
     threads: int = 0
@@ -177,19 +187,30 @@ class BenchServe(Verb):
 
     def run(self) -> None:
         """Measures, prints a table, writes the folder."""
-        from diffusiontalker.load import comparison, load_png, read_result, run_load, table
+        from diffusiontalker.load import load_png, run_load, table
 
         if self.compare is not None:
-            say(comparison(*map(read_result, self.compare)))
+            say(_compared(*self.compare))
             return
-        if self.out is not None:
-            require_new(self.out, remedy="choose another --out")
+        for name, path in (("out", self.out), ("page", self.page)):
+            if path is not None:
+                require_new(path, remedy=f"choose another --{name}")
+        if self.against_plain and self.curves:
+            raise UsageError("--against-plain and --curves: two measurements; give one of them")
+        if self.page is not None and not self.curves:
+            raise UsageError("--page is for --curves; add it, or leave --page out")
         if self.against_plain:
             self._run_against()
             return
-        if self.bundle is not None or self.ray:
-            raise UsageError("--bundle and --ray are for --against-plain; add it, or give --url of a running endpoint")
-        result = run_load(self._config(), on_line=_tell)
+        if self.curves:
+            self._run_curves()
+            return
+        if self.bundle is not None or self.ray or self.rounds:
+            raise UsageError(
+                "--bundle, --ray and --rounds are for --against-plain and --curves; add one of them, or give --url of "
+                "a running endpoint"
+            )
+        result = run_load(self._config(_WORKERS), on_line=_tell)
         say(table(result))
         self._write(result.plain(), load_png(result) if self.out else None)
         if result.is_partial:
@@ -200,17 +221,14 @@ class BenchServe(Verb):
 
         if self.bundle is None:
             raise UsageError("--against-plain starts endpoints itself; give the --bundle that they serve")
-        if self.rounds < 3:
-            raise UsageError(
-                f"--rounds {self.rounds}: expected at least 3, as one machine differs from minute to minute"
-            )
+        rounds = self._rounds(_ROUNDS)
         from diffusiontalker.inference import load_bundle
 
         load_bundle(self.bundle)
         config = AgainstConfig(
-            load=self._config(),
+            load=self._config(_WORKERS),
             bundle=self.bundle.resolve(),
-            rounds=self.rounds,
+            rounds=rounds,
             with_ray=self.ray,
             threads=self.threads,
             plain_at_once=self.plain_at_once,
@@ -221,11 +239,34 @@ class BenchServe(Verb):
         if against.is_partial:
             raise KeyboardInterrupt
 
-    def _config(self) -> "LoadConfig":
+    def _run_curves(self) -> None:
+        rounds, load = self._rounds(_CURVE_ROUNDS), self._config(_CURVE_WORKERS)
+        from diffusiontalker.benchmarks import result_text, write_page, write_result
+        from diffusiontalker.benchmarks.serving import measure_serving, served_bundles
+        from diffusiontalker.load import CurvesConfig
+
+        with served_bundles(self.bundle) as bundles:
+            config = CurvesConfig(load=load, bundles=bundles, rounds=rounds, with_ray=self.ray, threads=self.threads)
+            result = measure_serving(config, on_line=_tell)
+        say(result_text(result))
+        for write, path in ((write_result, self.out), (write_page, self.page)):
+            if path is not None:
+                write(result, path)
+                say(f"wrote {path}")
+
+    def _rounds(self, default: int) -> int:
+        rounds = self.rounds or default
+        if rounds < _ROUNDS:
+            raise UsageError(
+                f"--rounds {rounds}: expected at least {_ROUNDS}, as one machine differs from minute to minute"
+            )
+        return rounds
+
+    def _config(self, workers: tuple[int, ...]) -> "LoadConfig":
         from diffusiontalker.load import LoadConfig
 
         levels: dict[str, tuple[float, ...]] = {
-            "closed": self.concurrency,
+            "closed": self.concurrency or workers,
             "open": self.rates,
             "streams": self.streams,
         }
@@ -257,6 +298,26 @@ class BenchServe(Verb):
             if png is not None:
                 (temporary / "load.png").write_bytes(png)
         say(f"wrote {self.out}: load.json{' and load.png' if png is not None else ''}")
+
+
+def _compared(first: Path, second: Path) -> str:
+    """Of two results of one kind: those of `--curves` are a benchmark's."""
+    if _is_benchmark(first) and _is_benchmark(second):
+        from diffusiontalker.benchmarks import comparison, read_result
+
+        return comparison(*map(read_result, (first, second)))
+    from diffusiontalker import load
+
+    return load.comparison(*map(load.read_result, (first, second)))
+
+
+def _is_benchmark(path: Path) -> bool:
+    """Whether it is to be read as one; whoever reads it says what is wrong with it."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(content, dict) and "benchmark" in content
 
 
 def _tell(line: str) -> None:

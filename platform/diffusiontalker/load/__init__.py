@@ -6,12 +6,14 @@
     search       the most that still holds            running          levels one after another
     results      JSON, tables, comparisons            pictures         the same, drawn
     against      in turns with what one would write   processes        endpoints that always end
-    programs     those endpoints (they import torch)
+    programs     those endpoints (they import torch)   telemetry       what endpoints tell of themselves
+    curves       their batches, queues and CPUs under more and more load
 
 It shares the machine with what it measures, so it takes as little CPU time as it can, and says how much.
 """
 
 from diffusiontalker.load.against import Against, AgainstConfig, against_table, run_against
+from diffusiontalker.load.curves import Curves, CurvesConfig, Point, Start, measure_curves
 from diffusiontalker.load.measures import Level, Percentiles
 from diffusiontalker.load.pictures import against_png, load_png
 from diffusiontalker.load.results import LoadResult, comparison, read_result, table
@@ -21,15 +23,20 @@ from diffusiontalker.load.settings import LoadConfig, LoadError
 __all__ = [
     "Against",
     "AgainstConfig",
+    "Curves",
+    "CurvesConfig",
     "Level",
     "LoadConfig",
     "LoadError",
     "LoadResult",
     "Percentiles",
+    "Point",
+    "Start",
     "against_png",
     "against_table",
     "comparison",
     "load_png",
+    "measure_curves",
     "read_result",
     "run_against",
     "run_load",

@@ -17,6 +17,7 @@ from diffusiontalker.load.settings import LoadError
 
 _START_S = 180.0
 _END_S = 30.0
+_ASK_EVERY_S = 0.05
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
@@ -53,7 +54,7 @@ class ServerProcess:
                 with contextlib.suppress(httpx.HTTPError):
                     if client.get(f"{self.url}/ready").is_success:
                         return
-                time.sleep(0.1)
+                time.sleep(_ASK_EVERY_S)
         raise LoadError(f"the endpoint did not answer within {seconds:g} s:\n{self._last_words()}")
 
     def cpu_s(self) -> float:
@@ -78,8 +79,12 @@ class ServerProcess:
                     with contextlib.suppress(ProcessLookupError):
                         os.kill(process.pid, signal.SIGKILL)
 
+    def output(self) -> str:
+        """What it has printed so far."""
+        return self._log.read_text(encoding="utf-8", errors="replace")
+
     def _last_words(self) -> str:
-        return "\n".join(self._log.read_text(encoding="utf-8", errors="replace").splitlines()[-12:])
+        return "\n".join(self.output().splitlines()[-12:])
 
 
 @contextlib.contextmanager
@@ -89,9 +94,16 @@ def running(command: Sequence[str], *, url: str, log: Path) -> Iterator[ServerPr
     Raises:
         LoadError: when it does not begin to.
     """
+    with started(command, url=url, log=log) as server:
+        server.wait_ready()
+        yield server
+
+
+@contextlib.contextmanager
+def started(command: Sequence[str], *, url: str, log: Path) -> Iterator[ServerProcess]:
+    """An endpoint that was started a moment ago; whoever needs its answers waits for them."""
     server = ServerProcess(command, url=url, log=log)
     try:
-        server.wait_ready()
         yield server
     finally:
         server.end()

@@ -8,6 +8,7 @@ import asyncio
 import concurrent.futures
 import dataclasses
 import logging
+import time
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
@@ -23,9 +24,10 @@ Result = TypeVar("Result")
 class BatchStatistics:
     """Of one batch, for metrics."""
 
-    waited_s: float
-    """How long the job that waited longest did."""
+    waits_s: tuple[float, ...]
+    """How long each of its jobs waited until the batch took it."""
     compute_s: float
+    """How long it was computed, without the way into the thread and back."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -125,7 +127,7 @@ class MicroBatcher(Generic[Job, Result]):
         while batch := self._next():
             begin = loop.time()
             jobs = [entry.job for _, entry in batch]
-            outcomes = await loop.run_in_executor(self._thread, self._outcomes, jobs)
+            outcomes, compute_s = await loop.run_in_executor(self._thread, self._timed_outcomes, jobs)
             for (future, _), outcome in zip(batch, outcomes, strict=True):
                 if future.done():
                     continue
@@ -133,8 +135,8 @@ class MicroBatcher(Generic[Job, Result]):
                     future.set_exception(outcome)
                 else:
                     future.set_result(outcome)
-            waited_s = begin - min(entry.since for _, entry in batch)
-            self._tell(jobs, BatchStatistics(waited_s=waited_s, compute_s=loop.time() - begin))
+            waits_s = tuple(begin - entry.since for _, entry in batch)
+            self._tell(jobs, BatchStatistics(waits_s=waits_s, compute_s=compute_s))
 
     def _next(self) -> list[tuple[asyncio.Future[Result], _Entry[Job]]]:
         """The oldest job, and with it the jobs of its kind that fit."""
@@ -151,6 +153,11 @@ class MicroBatcher(Generic[Job, Result]):
         for future, _ in batch:
             del self._waiting[future]
         return batch
+
+    def _timed_outcomes(self, jobs: Sequence[Job]) -> tuple[list[Result | Exception], float]:
+        begin = time.perf_counter()
+        outcomes = self._outcomes(jobs)
+        return outcomes, time.perf_counter() - begin
 
     def _outcomes(self, jobs: Sequence[Job]) -> list[Result | Exception]:
         """In the thread: a result or an exception for each job."""

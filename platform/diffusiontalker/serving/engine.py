@@ -214,7 +214,10 @@ class Engine:
         seconds = sum(len(job.waveform) for job in jobs) / SAMPLE_RATE_HZ
         self._metrics.set("waiting_jobs", self.batcher.waiting)
         self._metrics.observe("batch_jobs", len(jobs))
-        self._metrics.observe("queue_seconds", statistics.waited_s)
+        self._metrics.observe("queue_seconds", max(statistics.waits_s))
+        for waited_s in statistics.waits_s:
+            self._metrics.observe("job_wait_seconds", waited_s)
+        self._metrics.count("compute_seconds_total", statistics.compute_s)
         self._metrics.observe("batch_seconds", statistics.compute_s)
         self._metrics.observe("rtf", statistics.compute_s / seconds)
 

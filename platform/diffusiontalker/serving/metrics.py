@@ -6,10 +6,12 @@ A plain server exports them with `PrometheusMetrics`; replicas of Ray Serve with
 import contextlib
 import dataclasses
 import time
-from collections.abc import Iterator
-from typing import Literal, Protocol, runtime_checkable
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal, Protocol, runtime_checkable
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+_WAITS = tuple(round(0.0005 * 2 ** (step / 2), 6) for step in range(32))
+"""Half a millisecond to 23 s, each 1.4 times the last: fine enough to read percentiles from."""
 _COUNTS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0)
 
 
@@ -33,6 +35,8 @@ METRICS: dict[str, Metric] = {
         "histogram", "Time of a stage of an animation: decode, personalize, animate, encode.", ("stage",)
     ),
     "queue_seconds": Metric("histogram", "Time that the job of a batch waited which waited longest.", _OF_STUDENT),
+    "job_wait_seconds": Metric("histogram", "Time that a recording waited for its batch.", _OF_STUDENT, _WAITS),
+    "compute_seconds_total": Metric("counter", "Seconds in which a batch was computed.", _OF_STUDENT),
     "batch_seconds": Metric("histogram", "Time to compute a batch.", _OF_STUDENT),
     "batch_jobs": Metric("histogram", "Recordings of one batch.", _OF_STUDENT, _COUNTS),
     "waiting_jobs": Metric("gauge", "Recordings that wait for a batch.", _OF_STUDENT),
@@ -40,6 +44,9 @@ METRICS: dict[str, Metric] = {
     "rtf": Metric(
         "histogram", "Compute seconds of a batch per second of its sound.", _OF_STUDENT,
         (0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256, 0.512, 1.0),
+    ),
+    "start_seconds": Metric(
+        "gauge", "Time that the start took: process (until loading began), bundle, warm_up.", ("part",)
     ),
     "streams_open": Metric("gauge", "Live streams that are open."),
     "stream_pass_seconds": Metric("histogram", "Time of a pass over the live streams.", _OF_STUDENT),
@@ -54,6 +61,13 @@ METRICS: dict[str, Metric] = {
         "counter", "Entries evicted or damaged, and failures of the shared cache.", ("what",)
     ),
 }  # fmt: skip
+
+CPU_SECONDS = Metric(
+    "counter",
+    "CPU time by what it was used for: batches, event_loop, streams, decoders (processes of their own), rest.",
+    ("part",),
+)
+"""`cpu_seconds_total`, which only a server that exports its metrics itself can tell, whenever it is asked."""
 
 
 @runtime_checkable
@@ -139,8 +153,28 @@ class PrometheusMetrics:
         """A gauge's value now."""
         self._metric(name, labels).set(value)
 
-    def text(self) -> bytes:
-        """Prometheus' text format."""
+    def text(self, *, cpu_seconds: Mapping[str, float] | None = None) -> bytes:
+        """Prometheus' text format.
+
+        Args:
+            cpu_seconds: CPU seconds so far, by what they were used for; see `process_times`.
+        """
         import prometheus_client
 
-        return prometheus_client.generate_latest(self._registry)
+        cpu = _CpuSeconds(cpu_seconds or {})
+        return prometheus_client.generate_latest(self._registry) + prometheus_client.generate_latest(cpu)
+
+
+class _CpuSeconds:
+    """What the system has counted, as a registry: counters of the library can only be added to."""
+
+    def __init__(self, seconds: Mapping[str, float]) -> None:
+        self._seconds = seconds
+
+    def collect(self) -> Iterator[Any]:
+        from prometheus_client.core import CounterMetricFamily
+
+        family = CounterMetricFamily(PREFIX + "cpu_seconds", CPU_SECONDS.meaning, labels=CPU_SECONDS.labels)
+        for part, seconds in self._seconds.items():
+            family.add_metric([part], seconds)
+        yield family

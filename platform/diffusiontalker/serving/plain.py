@@ -1,5 +1,6 @@
 """The endpoint in one process, without Ray: for tests, small installations, and to compare with."""
 
+import time
 from collections.abc import Callable
 
 from diffusiontalker.inference import load_bundle
@@ -10,6 +11,7 @@ from diffusiontalker.serving.decoding import DecodingConfig, DecodingPool
 from diffusiontalker.serving.engine import Engine
 from diffusiontalker.serving.metrics import Labelled, Metrics, PrometheusMetrics
 from diffusiontalker.serving.personalizer import BatchedEmbedder, Embedder, Personalizer
+from diffusiontalker.serving.process_times import age_s
 from diffusiontalker.serving.student import Student
 from diffusiontalker.serving.style_cache import StyleCache
 from diffusiontalker.serving.voice_registry import VoiceRegistry
@@ -38,13 +40,20 @@ def make_core(
     cache = arguments.cache_of_each(is_shared=embedder_of is None)
     voices = VoiceRegistry(arguments.voices)
     students = []
+    metrics.set("start_seconds", age_s() or 0.0, part="process")
+    bundle_s = warm_up_s = 0.0
     for name, uri in arguments.students.items():
+        begin = time.perf_counter()
         bundle = load_bundle(uri, device=arguments.device, engine=arguments.engine.networks)
+        loaded = time.perf_counter()
         engine = Engine(bundle, arguments.engine, metrics=Labelled(metrics, student=name))
         engine.warm_up()
+        bundle_s, warm_up_s = bundle_s + loaded - begin, warm_up_s + time.perf_counter() - loaded
         embedder = BatchedEmbedder(bundle) if embedder_of is None else embedder_of(name)
         personalizer = Personalizer(embedder, StyleCache(cache, bundle_digest=bundle.digest), metrics=metrics)
         students.append(Student(name, engine=engine, personalizer=personalizer, voices=voices, metrics=metrics))
+    metrics.set("start_seconds", bundle_s, part="bundle")
+    metrics.set("start_seconds", warm_up_s, part="warm_up")
     return Core(
         arguments,
         students=students,

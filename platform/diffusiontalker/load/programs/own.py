@@ -7,11 +7,13 @@ python -m diffusiontalker.load.programs.own --bundle BUNDLE --port 8000 --ray
 import argparse
 import asyncio
 import contextlib
+import os
 import tempfile
 from pathlib import Path
 
 import uvicorn
 
+from diffusiontalker.load.curves import RAY_REPORTS_S
 from diffusiontalker.load.programs.parent import end_with_parent
 from diffusiontalker.serving.arguments import ServingArguments
 from diffusiontalker.serving.engine import EngineConfig
@@ -44,6 +46,7 @@ def main() -> None:
 
 def _serve(arguments: ServingArguments, *, port: int) -> None:
     core = make_core(arguments)
+    print(f"metrics at http://127.0.0.1:{port}/metrics", flush=True)
     config = uvicorn.Config(build_http(core), host="127.0.0.1", port=port, log_level="warning", access_log=False)
 
     async def serve() -> None:
@@ -57,9 +60,13 @@ def _serve(arguments: ServingArguments, *, port: int) -> None:
 
 
 def _serve_on_ray(arguments: ServingArguments, *, port: int) -> None:
+    os.environ.setdefault("RAY_metrics_report_interval_ms", str(round(1e3 * RAY_REPORTS_S)))
+    import ray
+
     from diffusiontalker.serving.local import Address, serving, wait_until_interrupted
 
     with contextlib.suppress(KeyboardInterrupt), serving(arguments, Address(port=port, grpc_port=0)):
+        print(f"metrics at http://127.0.0.1:{ray.nodes()[0]['MetricsExportPort']}/metrics", flush=True)
         wait_until_interrupted()
 
 

@@ -18,6 +18,7 @@ from diffusiontalker.serving.http.stream import stream_route
 from diffusiontalker.serving.http.studio import studio_routes
 from diffusiontalker.serving.http.voices import voice_routes
 from diffusiontalker.serving.metrics import Metrics, PrometheusMetrics
+from diffusiontalker.serving.process_times import cpu_seconds
 
 _DESCRIPTION = """Speech in, 3D facial animation out: ARKit coefficients by name, whole files or live.
 
@@ -79,7 +80,8 @@ def _add_state(app: FastAPI, core: Core) -> None:
 
         @app.get("/metrics", include_in_schema=False)
         async def exported() -> Response:
-            return Response(metrics.text(), media_type="text/plain; version=0.0.4")
+            text = metrics.text(cpu_seconds=cpu_seconds(core.decoder.process_ids))
+            return Response(text, media_type="text/plain; version=0.0.4")
 
 
 class Measured:
