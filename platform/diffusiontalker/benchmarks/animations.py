@@ -12,9 +12,9 @@ import torch
 from diffusiontalker.audio import timebase
 from diffusiontalker.audio.log_mel import log_mel
 from diffusiontalker.benchmarks.results import Group, MachineRates, Row
-from diffusiontalker.benchmarks.students import Student, some_voice
+from diffusiontalker.benchmarks.students import Student, counted_steps, some_voice
 from diffusiontalker.diffusion import frame_noise
-from diffusiontalker.evaluation import Counts, count_animation, noise, seconds_in_turns
+from diffusiontalker.evaluation import Counts, count_animation, count_nodes, noise, seconds_in_turns
 from diffusiontalker.face import FORMATS, MotionClip, MotionError
 from diffusiontalker.inference import animate, animate_batch
 from diffusiontalker.inference.pipeline import finished_frames
@@ -44,16 +44,22 @@ def counted(students: Sequence[Student]) -> dict[tuple[str, int], Counts]:
     return {key: count_animation(bundle, seconds=SECONDS) for key, bundle in chosen.items()}
 
 
-def counts_group(counts: Mapping[tuple[str, int], Counts]) -> Group:
-    """What was counted, as a table."""
+def counts_group(students: Sequence[Student]) -> Group:
+    """What was counted, and the nodes of the graphs for ONNX Runtime, as a table."""
+    nodes = {(student.size, student.steps): count_nodes(student.bundle) for student in students}
     rows = []
-    for (size, steps), found in counts.items():
-        name = f"{size}, {steps} step{'' if steps == 1 else 's'}"
+    for (size, steps), found in counted(students).items():
+        values = {
+            ("products", "operations"): found.operations,
+            ("operators", "calls"): found.calls,
+            ("tensors made", "MB"): found.made_bytes / 1e6,
+            ("most of them at once", "MB"): found.peak_bytes / 1e6,
+            ("in ONNX, a window", "nodes"): nodes[size, steps],
+        }
         rows += [
-            Row(name=f"{name}: products", unit="operations", values=(found.operations,)),
-            Row(name=f"{name}: operators", unit="calls", values=(found.calls,)),
-            Row(name=f"{name}: tensors made", unit="MB", values=(found.made_bytes / 1e6,)),
-            Row(name=f"{name}: most of them at once", unit="MB", values=(found.peak_bytes / 1e6,)),
+            Row(name=f"{size}, {counted_steps(steps)}: {name}", unit=unit, values=(value,))
+            for (name, unit), value in values.items()
+            if value is not None
         ]
     about = f"{SECONDS:g} s of sound in PyTorch; the same on every machine, and held by a test."
     return Group(title="Counted", about=about, rows=tuple(rows))

@@ -132,7 +132,7 @@ class _Subject:
 
 
 def _counters(subject: _Subject) -> list[Group]:
-    return [counts_group(counted(subject.students))]
+    return [counts_group(subject.students)]
 
 
 def _speed(subject: _Subject) -> list[Group]:

@@ -25,7 +25,7 @@ class Student:
     @property
     def name(self) -> str:
         """In tables."""
-        return f"{self.size}, {_counted_steps(self.steps)}, {self.engine}"
+        return f"{self.size}, {counted_steps(self.steps)}, {self.engine}"
 
 
 def students_of(bundles: dict[str, Bundle], *, steps: Sequence[int], engines: Sequence[EngineName]) -> list[Student]:
@@ -90,5 +90,6 @@ def _untrained(config: TalkerConfig, *, motion_fps: float) -> Bundle:
     return Bundle(talker=talker.eval().requires_grad_(False), sampling=SamplingConfig(num_steps=2))
 
 
-def _counted_steps(steps: int) -> str:
+def counted_steps(steps: int) -> str:
+    """`1 step`, `2 steps`."""
     return f"{steps} step{'' if steps == 1 else 's'}"

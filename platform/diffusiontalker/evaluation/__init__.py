@@ -7,7 +7,7 @@ from diffusiontalker.evaluation.ablation import ablation_text
 from diffusiontalker.evaluation.comparison import ComparisonConfig, compare
 from diffusiontalker.evaluation.controls import MeanFace, Ridge, ShuffledAudio, Truth, standard_systems
 from diffusiontalker.evaluation.cost import Cost, look_ahead_s, one_core_speeds, operations_per_s
-from diffusiontalker.evaluation.counting import Counts, count, count_animation, noise
+from diffusiontalker.evaluation.counting import Counts, count, count_animation, count_nodes, noise
 from diffusiontalker.evaluation.latency import Latency, measure_rtf, measure_side_by_side, seconds_in_turns
 from diffusiontalker.evaluation.measuring import EvaluationConfig, Stage, headline_figures
 from diffusiontalker.evaluation.protocol import DEFAULT_SPLITS, evaluate, rig_facts
@@ -36,6 +36,7 @@ __all__ = [
     "compare",
     "count",
     "count_animation",
+    "count_nodes",
     "evaluate",
     "headline_figures",
     "look_ahead_s",

@@ -5,10 +5,11 @@ Counts what goes through torch; what an engine computes outside it is not seen, 
 
 import dataclasses
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
+import onnx
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -16,6 +17,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from diffusiontalker.audio import SAMPLE_RATE_HZ
 from diffusiontalker.inference import Bundle, animate
+from diffusiontalker.inference.engines.talker_graphs import denoiser_graph, encoder_graph, modulation_graph
+from diffusiontalker.models import LogMelEncoder
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,6 +53,25 @@ def count_animation(bundle: Bundle, *, seconds: float) -> Counts:
     """An animation of so many seconds of sound in PyTorch, in the style of the sound itself."""
     reference, waveform = dataclasses.replace(bundle, engine="torch"), noise(seconds)
     return count(lambda: animate(reference, waveform))
+
+
+def count_nodes(bundle: Bundle) -> int | None:
+    """Nodes that ONNX Runtime is given to run for one window of an animation; None for a pretrained speech encoder.
+
+    Before its own optimizations, which differ from version to version.
+    """
+    talker = bundle.talker
+    if not isinstance(talker.encoder, LogMelEncoder):
+        return None
+    once, every_step = (
+        [encoder_graph(talker.encoder)],
+        [modulation_graph(talker.denoiser), denoiser_graph(talker.denoiser)],
+    )
+    return _nodes(once) + bundle.sampling.num_steps * _nodes(every_step)
+
+
+def _nodes(models: Iterable[bytes]) -> int:
+    return sum(len(onnx.load_from_string(model).graph.node) for model in models)
 
 
 def noise(seconds: float) -> np.ndarray:

@@ -1,19 +1,26 @@
 """Counters against numbers worked out by hand; and what animations may cost: regressions show without a clock."""
 
-import torch
+from pathlib import Path
 
-from diffusiontalker.evaluation import Counts, count, count_animation
+import torch
+from tiny import tiny_hubert
+
+from diffusiontalker.evaluation import Counts, count, count_animation, count_nodes
 from diffusiontalker.face import CHANNELS
 from diffusiontalker.inference import Bundle, SamplingConfig
-from diffusiontalker.models import STUDENT_SIZES, Talker
+from diffusiontalker.models import STUDENT_SIZES, SpeechEncoderConfig, Talker, TalkerConfig
 
 SECONDS = 10.0
 
 
 def student(size: str, *, steps: int) -> Bundle:
+    return student_of(STUDENT_SIZES[size], steps=steps)
+
+
+def student_of(config: TalkerConfig, *, steps: int) -> Bundle:
     with torch.random.fork_rng(devices=[]):
         talker = Talker(
-            STUDENT_SIZES[size], speakers=("anna", "ben"), emotions=("neutral", "happy"), channel_names=CHANNELS,
+            config, speakers=("anna", "ben"), emotions=("neutral", "happy"), channel_names=CHANNELS,
             motion_fps=30.0,
         )  # fmt: skip
     return Bundle(talker=talker.eval().requires_grad_(False), sampling=SamplingConfig(num_steps=steps))
@@ -77,6 +84,21 @@ def test_the_small_student_in_two_steps_costs_no_more_than_it_did() -> None:
     assert found.calls <= 712
     assert found.made_bytes <= 80.1e6
     assert found.peak_bytes <= 6.8e6
+
+
+def test_onnx_runtime_is_given_no_more_nodes_than_it_was() -> None:
+    one, two = (count_nodes(student("small", steps=steps)) for steps in (1, 2))
+    assert one is not None
+    assert two is not None
+    assert one <= 276
+    assert two <= 460
+
+
+def test_a_pretrained_encoder_stays_in_torch(tmp_path: Path) -> None:
+    config = TalkerConfig(
+        encoder=SpeechEncoderConfig(family="hugging_face", checkpoint=str(tiny_hubert(tmp_path / "h")))
+    )
+    assert count_nodes(student_of(config, steps=1)) is None
 
 
 def test_a_step_costs_the_denoiser_once_more() -> None:
