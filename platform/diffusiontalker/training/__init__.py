@@ -1,5 +1,6 @@
 """Training in plain torch, one process per rank, without Ray: objectives, loop, optimizer, checkpoints, telemetry."""
 
+from diffusiontalker.training.batches import batches_ahead, training_batch
 from diffusiontalker.training.build import build_objective, build_talker, require_fitting, student_of
 from diffusiontalker.training.checkpoint import (
     SUM_NAME,
@@ -10,7 +11,7 @@ from diffusiontalker.training.checkpoint import (
     require_whole,
     save_state,
 )
-from diffusiontalker.training.loop import TrainingConfig, run_digest, train, training_batch, validate
+from diffusiontalker.training.loop import TrainingConfig, run_digest, train, validate
 from diffusiontalker.training.objectives import (
     ConditioningConfig,
     DistillationObjective,
@@ -45,6 +46,7 @@ __all__ = [
     "TrainingState",
     "TrainingTime",
     "UnfinishedCheckpointError",
+    "batches_ahead",
     "build_objective",
     "build_optimizer",
     "build_talker",

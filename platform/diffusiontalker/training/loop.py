@@ -24,6 +24,7 @@ from diffusiontalker.data import Corpus, ReadingConfig, WindowConfig, mixed
 from diffusiontalker.data.collate import Batch, collate
 from diffusiontalker.inference import load_bundle
 from diffusiontalker.models import Precision, Talker, TalkerConfig, autocast
+from diffusiontalker.training.batches import batches_ahead
 from diffusiontalker.training.build import Objective, build_objective, build_talker
 from diffusiontalker.training.checkpoint import TrainingState, load_state, restore, save_state
 from diffusiontalker.training.objectives import DistillationObjectiveConfig, TeacherObjectiveConfig
@@ -144,42 +145,45 @@ def train(
     if "validation" in corpus.info.splits:
         validation = window_source(config, corpus, talker, split="validation")
     metrics = dict[str, float]()
-    logged_step, logged_at = first_step, time.perf_counter()
-    for step in range(first_step, config.num_steps):
-        data_started = time.perf_counter()
-        batch = training_batch(source, config, step=step, ranks=ranks).to(device)
-        step_started = time.perf_counter()
-        rate = learning_rate(step, num_steps=config.num_steps, config=config.optimizer)
-        torch.manual_seed(mixed(config.seed, step, ranks.rank))  # dropout
-        losses, gradient_norm = optimize(module, optimizer, batch, rate=rate, config=config)
-        update_ema(average, talker, step=step, decay=config.optimizer.ema_decay)
-        done = step + 1
-        is_checkpoint = done % config.checkpoint_every == 0 or done == config.num_steps
-        if done % config.log_every == 0 or is_checkpoint:
-            metrics = _step_metrics(losses, gradient_norm, ranks=ranks, step=done) | {
-                "train/learning_rate": rate,
-                "data/wait_seconds": step_started - data_started,
-                "train/step_seconds": time.perf_counter() - step_started,
-                "train/samples_per_second": config.batch_size
-                * (done - logged_step)
-                / (time.perf_counter() - logged_at),
-                "train/workers": float(ranks.world_size),
-            }
-            logged_step, logged_at = done, time.perf_counter()
-        if is_checkpoint and validation is not None:
-            metrics |= validate(objective.validating(average), validation, ranks=ranks, device=device)
-        if done % config.log_every == 0 or is_checkpoint:
-            telemetry.log(done, metrics)
-        if is_checkpoint and on_checkpoint is not None:
-            state = TrainingState(
-                step=done,
-                run_digest=digest,
-                model=objective.state_dict(),
-                ema=average.state_dict(),
-                optimizer=optimizer.state_dict(),
-            )
-            with _checkpoint_folder(state, ranks=ranks) as folder:
-                on_checkpoint(folder, metrics | {"step": float(done)})
+    steps = range(first_step, config.num_steps)
+    logged_step, logged_at, waited_s = first_step, time.perf_counter(), 0.0
+    with batches_ahead(source, config, steps=steps, ranks=ranks) as batches:
+        for step in steps:
+            data_started = time.perf_counter()
+            batch = next(batches).to(device)
+            step_started = time.perf_counter()
+            waited_s += step_started - data_started
+            rate = learning_rate(step, num_steps=config.num_steps, config=config.optimizer)
+            torch.manual_seed(mixed(config.seed, step, ranks.rank))  # dropout
+            losses, gradient_norm = optimize(module, optimizer, batch, rate=rate, config=config)
+            update_ema(average, talker, step=step, decay=config.optimizer.ema_decay)
+            done = step + 1
+            is_checkpoint = done % config.checkpoint_every == 0 or done == config.num_steps
+            is_logged = is_checkpoint or done % config.log_every == 0
+            if is_logged:
+                now = time.perf_counter()
+                metrics = _step_metrics(losses, gradient_norm, ranks=ranks, step=done) | {
+                    "train/learning_rate": rate,
+                    "data/wait_seconds": waited_s / (done - logged_step),
+                    "train/step_seconds": now - step_started,
+                    "train/samples_per_second": config.batch_size * (done - logged_step) / (now - logged_at),
+                    "train/workers": float(ranks.world_size),
+                }
+                logged_step, logged_at, waited_s = done, now, 0.0
+            if is_checkpoint and validation is not None:
+                metrics |= validate(objective.validating(average), validation, ranks=ranks, device=device)
+            if is_logged:
+                telemetry.log(done, metrics)
+            if is_checkpoint and on_checkpoint is not None:
+                state = TrainingState(
+                    step=done,
+                    run_digest=digest,
+                    model=objective.state_dict(),
+                    ema=average.state_dict(),
+                    optimizer=optimizer.state_dict(),
+                )
+                with _checkpoint_folder(state, ranks=ranks) as folder:
+                    on_checkpoint(folder, metrics | {"step": float(done)})
     telemetry.close()
     return average
 
@@ -197,13 +201,6 @@ def run_digest(config: TrainingConfig, corpus: Corpus) -> str:
         feature_cache=None,
     )
     return f"{config_digest(by_content)}-{corpus.info.digest[:16]}"
-
-
-def training_batch(source: Windows, config: TrainingConfig, *, step: int, ranks: Ranks) -> Batch:
-    """This rank's share of the batch of a step: position p of the endless stream of shuffled epochs."""
-    share = config.batch_size // ranks.world_size
-    first = step * config.batch_size + ranks.rank * share
-    return collate([source.at(position, seed=config.seed) for position in range(first, first + share)])
 
 
 @torch.no_grad()

@@ -10,8 +10,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from diffusiontalker.data import Corpus
 from diffusiontalker.models import autocast
+from diffusiontalker.training.batches import training_batch
 from diffusiontalker.training.build import build_objective, build_talker
-from diffusiontalker.training.loop import TrainingConfig, optimize, training_batch
+from diffusiontalker.training.loop import TrainingConfig, optimize
 from diffusiontalker.training.objectives import DistillationObjective
 from diffusiontalker.training.optim import build_optimizer
 from diffusiontalker.training.ranks import Ranks

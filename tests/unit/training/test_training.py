@@ -25,10 +25,11 @@ from diffusiontalker.training import (
     load_state,
     loop,
     train,
+    training_batch,
     update_ema,
     window_source,
 )
-from diffusiontalker.training.loop import training_batch, validate
+from diffusiontalker.training.loop import validate
 from diffusiontalker.training.objectives import draw
 
 
