@@ -7,7 +7,7 @@ import json
 from diffusiontalker.face.arkit import CHANNELS
 from diffusiontalker.face.live_link import CSV_CHANNELS, NUM_VALUES, ROTATIONS, timecode
 from diffusiontalker.face.motion import MotionClip
-from diffusiontalker.face.writers.tables import frame_times_s, rounded_frames
+from diffusiontalker.face.writers.tables import frame_times_s, json_lists
 
 BEAT_CHANNELS: tuple[str, ...] = tuple(name for name in CHANNELS if name != "tongueOut")
 """What files of the BEAT corpus hold, in their order."""
@@ -31,9 +31,9 @@ def live_link_bytes(clip: MotionClip) -> bytes:
 
 def beat_bytes(clip: MotionClip) -> bytes:
     """A file of the BEAT corpus: its 51 channels (no tongueOut), those the clip lacks being 0, and times in seconds."""
-    frames = rounded_frames(clip.with_channels(BEAT_CHANNELS))
+    frames = json_lists(clip.with_channels(BEAT_CHANNELS))
     content = [
-        json.dumps({"weights": weights, "time": float(f"{time_s:.12g}"), "rotation": []})
+        f'{{"weights": {weights}, "time": {time_s:.12g}, "rotation": []}}'
         for weights, time_s in zip(frames, frame_times_s(clip), strict=True)
     ]
     return f'{{"names": {json.dumps(BEAT_CHANNELS)}, "frames": [{", ".join(content)}]}}\n'.encode()
@@ -48,5 +48,4 @@ def audio2face_bytes(clip: MotionClip, *, audio_name: str | None = None) -> byte
         "numFrames": clip.num_frames,
         "facsNames": list(clip.channel_names),
     }
-    frames = ", ".join(json.dumps(frame) for frame in rounded_frames(clip))
-    return f'{json.dumps(head)[:-1]}, "weightMat": [{frames}]}}\n'.encode()
+    return f'{json.dumps(head)[:-1]}, "weightMat": [{", ".join(json_lists(clip))}]}}\n'.encode()

@@ -5,6 +5,10 @@ finish becomes one primitive per part, each with a material, whose attribute `_S
 """
 
 import dataclasses
+import json
+import struct
+import weakref
+from typing import Any
 
 import numpy as np
 import pygltflib as gltf
@@ -13,6 +17,7 @@ from diffusiontalker.face.motion import MotionClip
 from diffusiontalker.face.rig import Rig
 from diffusiontalker.face.writers.tables import frame_times_s
 
+_HEADS: weakref.WeakKeyDictionary[Rig, tuple[dict[str, Any], bytes]] = weakref.WeakKeyDictionary()
 _SMALLEST_OFFSET_M = 1e-5
 _GRID_M = 2.0**-17
 _SKIN_RGB = (0.86, 0.69, 0.60)
@@ -36,10 +41,15 @@ def glb_bytes(clip: MotionClip, *, rig: Rig, audio_name: str | None = None) -> b
     `fps`, `names` (the clip's channels) and, when known, `audio`: the name of the sound file that belongs to it (glTF
     itself carries no sound).
     """
-    binary = _Binary()
-    mesh = _mesh(rig, binary)
+    head, content = _head(rig)
+    binary = _Binary(
+        content=bytearray(content), views_before=len(head["bufferViews"]), accessors_before=len(head["accessors"])
+    )
     weights = clip.with_channels(rig.shape_names).coefficients
-    return _document(rig, mesh, [_animation(clip, weights, binary, audio_name)], binary)
+    animation = _animation(clip, weights, binary, audio_name)
+    added = _plain(gltf.GLTF2(animations=[animation], accessors=binary.accessors, bufferViews=binary.views))
+    lists = {name: head[name] + added[name] for name in ("accessors", "bufferViews")}
+    return _packed(head | lists | {"animations": added["animations"]}, binary.content)
 
 
 def head_glb_bytes(rig: Rig) -> bytes:
@@ -48,29 +58,42 @@ def head_glb_bytes(rig: Rig) -> bytes:
     Places are whole multiples of 2^-17 m (8 micrometres), which lets the file be compressed to two thirds.
     """
     coarse = dataclasses.replace(rig, neutral=_on_grid(rig.neutral), shape_deltas=_on_grid(rig.shape_deltas))
-    binary = _Binary()
-    return _document(rig, _mesh(coarse, binary), [], binary)
+    return _packed(*_head(coarse))
 
 
 def _on_grid(places: np.ndarray) -> np.ndarray:
     return np.round(places / _GRID_M) * np.float32(_GRID_M)
 
 
-def _document(rig: Rig, mesh: gltf.Mesh, animations: list[gltf.Animation], binary: "_Binary") -> bytes:
-    document = gltf.GLTF2(
-        asset=gltf.Asset(version="2.0", generator="diffusiontalker"),
-        scene=0,
-        scenes=[gltf.Scene(nodes=[0])],
-        nodes=[gltf.Node(name="head", mesh=0)],
-        meshes=[mesh],
-        materials=[_material(rig, name) for name, _ in _parts(rig)],
-        animations=animations,
-        accessors=binary.accessors,
-        bufferViews=binary.views,
-        buffers=[gltf.Buffer(byteLength=len(binary.content))],
-    )
-    document.set_binary_blob(bytes(binary.content))
-    return b"".join(document.save_to_bytes())
+def _head(rig: Rig) -> tuple[dict[str, Any], bytes]:
+    """The document and the binary chunk of a head at rest; made once for a rig, as it costs more than any animation."""
+    if rig not in _HEADS:
+        binary = _Binary()
+        mesh = _mesh(rig, binary)
+        document = gltf.GLTF2(
+            asset=gltf.Asset(version="2.0", generator="diffusiontalker"),
+            scene=0,
+            scenes=[gltf.Scene(nodes=[0])],
+            nodes=[gltf.Node(name="head", mesh=0)],
+            meshes=[mesh],
+            materials=[_material(rig, name) for name, _ in _parts(rig)],
+            accessors=binary.accessors,
+            bufferViews=binary.views,
+        )
+        _HEADS[rig] = _plain(document), bytes(binary.content)
+    return _HEADS[rig]
+
+
+def _plain(document: gltf.GLTF2) -> dict[str, Any]:
+    return json.loads(document.gltf_to_json())
+
+
+def _packed(document: dict[str, Any], content: bytes | bytearray) -> bytes:
+    """A GLB file: header, document, binary chunk; chunks end on 4-byte boundaries."""
+    text = json.dumps(document | {"buffers": [{"byteLength": len(content)}]}, separators=(",", ":")).encode()
+    chunks = ((b"JSON", text + b" " * (-len(text) % 4)), (b"BIN\0", bytes(content) + b"\0" * (-len(content) % 4)))
+    body = b"".join(struct.pack("<I4s", len(data), kind) + data for kind, data in chunks)
+    return struct.pack("<4sII", b"glTF", 2, 12 + len(body)) + body
 
 
 @dataclasses.dataclass
@@ -80,6 +103,9 @@ class _Binary:
     content: bytearray = dataclasses.field(default_factory=bytearray)
     views: list[gltf.BufferView] = dataclasses.field(default_factory=list)
     accessors: list[gltf.Accessor] = dataclasses.field(default_factory=list)
+    views_before: int = 0
+    """Views that the content begins with, which stand elsewhere."""
+    accessors_before: int = 0
 
     def view(self, array: np.ndarray, *, target: int | None = None) -> int:
         """Appends an array on a 4-byte boundary; the index of its buffer view."""
@@ -87,7 +113,7 @@ class _Binary:
         data = np.ascontiguousarray(array).tobytes()
         self.views.append(gltf.BufferView(buffer=0, byteOffset=len(self.content), byteLength=len(data), target=target))
         self.content.extend(data)
-        return len(self.views) - 1
+        return self.views_before + len(self.views) - 1
 
     def accessor(
         self, array: np.ndarray, *, kind: str, target: int | None = None, bounds: bool = False, normalized: bool = False
@@ -105,7 +131,7 @@ class _Binary:
                 max=highest,  # type: ignore[arg-type]
             )
         )
-        return len(self.accessors) - 1
+        return self.accessors_before + len(self.accessors) - 1
 
     def sparse_offsets(self, offsets: np.ndarray) -> int:
         """Appends the (vertices, 3) offsets of one shape, only those that are not nil; the index of its accessor."""
@@ -135,7 +161,7 @@ class _Binary:
                 max=highest,
             )
         )
-        return len(self.accessors) - 1
+        return self.accessors_before + len(self.accessors) - 1
 
 
 def _parts(rig: Rig) -> tuple[tuple[str, int], ...]:
