@@ -9,8 +9,8 @@ import torch
 
 from diffusiontalker.benchmarks.accuracy import REFERENCE, accuracy_group
 from diffusiontalker.benchmarks.animations import (
+    Floors,
     batch_group,
-    counted,
     counts_group,
     length_groups,
     real_time_group,
@@ -18,7 +18,7 @@ from diffusiontalker.benchmarks.animations import (
 )
 from diffusiontalker.benchmarks.fresh import fresh_groups
 from diffusiontalker.benchmarks.machine import measure_rates
-from diffusiontalker.benchmarks.results import BenchmarkError, BenchmarkResult, Group, MachineRates, new_result
+from diffusiontalker.benchmarks.results import BenchmarkError, BenchmarkResult, Group, new_result
 from diffusiontalker.benchmarks.streams import age_group, streams_group
 from diffusiontalker.benchmarks.students import Student, students_of, untrained, untrained_live
 from diffusiontalker.config import to_plain
@@ -103,7 +103,7 @@ def measure_inference(
     try:
         bundles = _bundles(config)
         students = students_of(bundles, steps=config.steps, engines=config.engines)
-        subject = _Subject(config=config, rates=rates, bundles=bundles, students=students)
+        subject = _Subject(config=config, floors=Floors(students, rates), bundles=bundles, students=students)
         groups: list[Group] = []
         for part in config.parts:
             on_line(part)
@@ -121,7 +121,7 @@ class _Subject:
     """What the parts measure."""
 
     config: InferenceConfig
-    rates: MachineRates
+    floors: Floors
     bundles: dict[str, Bundle]
     students: list[Student]
 
@@ -136,8 +136,7 @@ def _counters(subject: _Subject) -> list[Group]:
 
 
 def _speed(subject: _Subject) -> list[Group]:
-    counts = counted(subject.students)
-    return [real_time_group(subject.students, counts, subject.rates, repeats=subject.config.repeats)]
+    return [real_time_group(subject.students, subject.floors, repeats=subject.config.repeats)]
 
 
 def _accuracy(subject: _Subject) -> list[Group]:
@@ -156,22 +155,36 @@ def _streams(subject: _Subject) -> list[Group]:
         logger.warning("streams are not measured: %s", error)
         return []
     return [
-        streams_group(live, config.streams, subject.rates, repeats=config.repeats),
+        streams_group(live, config.streams, subject.floors, repeats=config.repeats),
         age_group(live[-1], minutes=config.stream_minutes, repeats=config.repeats),
     ]
+
+
+def _stages(subject: _Subject) -> list[Group]:
+    return [stages_group(subject.first, subject.floors, repeats=subject.config.repeats)]
+
+
+def _lengths(subject: _Subject) -> list[Group]:
+    return length_groups(subject.first, subject.config.lengths_s, subject.floors, repeats=subject.config.repeats)
+
+
+def _batches(subject: _Subject) -> list[Group]:
+    return [batch_group(subject.first, subject.config.batches, subject.floors, repeats=subject.config.repeats)]
+
+
+def _processes(subject: _Subject) -> list[Group]:
+    return fresh_groups(subject.first, memory_s=subject.config.memory_s, repeats=subject.config.repeats)
 
 
 _MEASURES: Mapping[Part, Callable[[_Subject], list[Group]]] = {
     "counters": _counters,
     "speed": _speed,
     "accuracy": _accuracy,
-    "stages": lambda subject: [stages_group(subject.first, repeats=subject.config.repeats)],
-    "lengths": lambda subject: length_groups(subject.first, subject.config.lengths_s, repeats=subject.config.repeats),
-    "batches": lambda subject: [batch_group(subject.first, subject.config.batches, repeats=subject.config.repeats)],
+    "stages": _stages,
+    "lengths": _lengths,
+    "batches": _batches,
     "streams": _streams,
-    "processes": lambda subject: fresh_groups(
-        subject.first, memory_s=subject.config.memory_s, repeats=subject.config.repeats
-    ),
+    "processes": _processes,
 }
 
 

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from diffusiontalker.audio import SAMPLE_RATE_HZ
-from diffusiontalker.benchmarks.results import Group, MachineRates, Row
+from diffusiontalker.benchmarks.animations import Floors
+from diffusiontalker.benchmarks.results import Group, Row
 from diffusiontalker.benchmarks.students import Student
 from diffusiontalker.evaluation import count_animation, noise, seconds_in_turns
 from diffusiontalker.inference import Stream, StreamingTalker
@@ -21,7 +22,7 @@ _FAST_PIECE_SAMPLES = SAMPLE_RATE_HZ // 2
 _WANTED_GROWTH = 1.1
 
 
-def streams_group(students: Sequence[Student], streams: Sequence[int], rates: MachineRates, *, repeats: int) -> Group:
+def streams_group(students: Sequence[Student], streams: Sequence[int], floors: Floors, *, repeats: int) -> Group:
     """Milliseconds that a piece of every stream takes, over the number of streams."""
     talks = {(one, number): _Talk(one, streams=number) for number in streams for one in students}
     works = {f"{one.name}, {_counted(number)}": talk.pieces for (one, number), talk in talks.items()}
@@ -29,7 +30,7 @@ def streams_group(students: Sequence[Student], streams: Sequence[int], rates: Ma
     rows = []
     for one in students:
         operations = count_animation(one.bundle, seconds=10.0).operations / 10.0
-        piece = operations * PIECE_SAMPLES / SAMPLE_RATE_HZ
+        piece = floors.seconds(operations * PIECE_SAMPLES / SAMPLE_RATE_HZ, one)
         for number in streams:
             name = f"{one.name}, {_counted(number)}"
             rows.append(
@@ -37,8 +38,8 @@ def streams_group(students: Sequence[Student], streams: Sequence[int], rates: Ma
                     name=name,
                     unit="ms",
                     values=tuple(taken / _TIMED_PIECES * 1e3 for taken in seconds[name]),
-                    floor=number * piece / rates.float32_one_core / 1e6,
-                    floor_from="products of a whole recording, counted, at the rate measured on one core",
+                    floor=None if piece is None else number * piece * 1e3,
+                    floor_from=floors.told,
                     series=one.name,
                     x=number,
                 )

@@ -12,8 +12,8 @@ from tiny_student import tiny_bundle
 from diffusiontalker.benchmarks import BenchmarkError, Group
 from diffusiontalker.benchmarks.accuracy import accuracy_group
 from diffusiontalker.benchmarks.animations import (
+    Floors,
     batch_group,
-    counted,
     counts_group,
     length_groups,
     real_time_group,
@@ -38,6 +38,11 @@ def first(students: list[Student]) -> list[Student]:
     return students[:2]
 
 
+@pytest.fixture(scope="module")
+def floors(students: list[Student]) -> Floors:
+    return Floors(students, RATES)
+
+
 def names(group: Group) -> list[str]:
     return [row.name for row in group.rows]
 
@@ -57,50 +62,59 @@ def test_untrained_students_have_the_published_size_and_live_ones_stream() -> No
 
 
 def test_floors_are_the_products_at_the_rate_of_the_engine(students: list[Student]) -> None:
-    chosen = [*students, dataclasses.replace(students[0], engine="torch-bfloat16")]
-    group = real_time_group(chosen, counted(students), RATES, repeats=2)
+    chosen = [*students, *(dataclasses.replace(students[0], engine=name) for name in ("torch-bfloat16", "onnx-int8"))]
+    group = real_time_group(chosen, Floors(students, RATES), repeats=2)
     assert names(group) == [one.name for one in chosen]
     operations = count_animation(students[0].bundle, seconds=10.0).operations
     assert group.rows[0].floor == group.rows[1].floor == pytest.approx(operations / 10.0 / 60e9)
     assert group.rows[4].floor == pytest.approx(operations / 10.0 / 120e9)
-    assert [row.wanted for row in group.rows] == [None, 0.006, None, 0.004, None]
+    assert [row.wanted for row in group.rows] == [None, 0.006, None, 0.004, None, None]
+    assert group.rows[5].floor is None
     assert all(len(row.values) == 2 for row in group.rows)
 
 
-def test_stages_of_every_engine_and_every_format_that_is_installed(first: list[Student]) -> None:
-    found = names(stages_group(first, repeats=1))
+def test_stages_of_every_engine_and_every_format_that_is_installed(first: list[Student], floors: Floors) -> None:
+    group = stages_group(first, floors, repeats=1)
+    found = names(group)
     assert len(set(found)) == len(found)
     for engine in ("torch", "onnx"):
         assert f"whole, with a voice, {engine}" in found
         assert f"one step of the denoiser, {engine}" in found
     assert {"log-mel", "personalizer, from the sound", "personalizer, of a voice", "finishing"} < set(found)
+    least = {row.name: row.floor for row in group.rows}
+    assert least["whole, style from the sound, torch"] == pytest.approx(1e3 * floors.rtf(first[0]))
+    assert least["encoder, log-mel included, onnx"] < least["whole, with a voice, onnx"]
+    assert least["noise"] is None
     written = {name.removeprefix("as ") for name in found if name.startswith("as ")}
     assert set(MOTION_FORMATS) - {"usda", "usdc"} <= written <= set(MOTION_FORMATS)
 
 
-def test_growth_is_that_of_each_round_and_wanted_for_a_minute_over_ten_seconds(first: list[Student]) -> None:
-    lengths, growth = length_groups(first, (0.5, 1.0), repeats=2)
+def test_growth_is_that_of_each_round_and_wanted_for_a_minute_over_ten_seconds(
+    first: list[Student], floors: Floors
+) -> None:
+    lengths, growth = length_groups(first, (0.5, 1.0), floors, repeats=2)
     assert [row.x for row in lengths.rows] == [0.5, 1.0] * 2
     for number, row in enumerate(growth.rows):
         short, long = lengths.rows[2 * number : 2 * number + 2]
         expected = tuple(1.0 * b / (0.5 * a) for a, b in zip(short.values, long.values, strict=True))
         assert row.values == pytest.approx(expected)
         assert row.wanted is None
-    _, growth = length_groups(first[1:], (10.0, 60.0), repeats=1)
+    _, growth = length_groups(first[1:], (10.0, 60.0), floors, repeats=1)
     assert growth.title == "60 s over 10 s"
     assert [row.wanted for row in growth.rows] == [6.3]
 
 
-def test_batches_count_the_sound_of_all(first: list[Student]) -> None:
-    group = batch_group(first, (1, 3), repeats=1)
+def test_batches_count_the_sound_of_all(first: list[Student], floors: Floors) -> None:
+    group = batch_group(first, (1, 3), floors, repeats=1)
+    assert group.rows[0].floor == pytest.approx(1.0 / floors.rtf(first[0]))
     assert [(row.series, row.x, row.unit) for row in group.rows] == [
         (one.name, number, "audio s/s") for one in first for number in (1, 3)
     ]
 
 
-def test_the_floor_of_streams_grows_with_their_number(first: list[Student]) -> None:
-    group = streams_group(first, (1, 4), RATES, repeats=1)
-    assert names(group)[:2] == ["small, 2 steps, torch, 1 stream", "small, 2 steps, torch, 4 streams"]
+def test_the_floor_of_streams_grows_with_their_number(first: list[Student], floors: Floors) -> None:
+    group = streams_group(first[1:], (1, 4), floors, repeats=1)
+    assert names(group)[:2] == ["small, 2 steps, onnx, 1 stream", "small, 2 steps, onnx, 4 streams"]
     floors = [row.floor for row in group.rows]
     assert floors[1] == pytest.approx(4 * floors[0])
     operations = count_animation(first[0].bundle, seconds=10.0).operations / 10.0
