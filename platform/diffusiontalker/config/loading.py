@@ -13,8 +13,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-import tyro
-import tyro.conf
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
@@ -57,6 +55,8 @@ def load_config(
     if not overrides:
         return default
     try:
+        import tyro  # a tenth of a second that processes without a command line of their own save
+
         return tyro.cli(cls, default=default, args=list(overrides), prog=program, config=(tyro.conf.AvoidSubcommands,))
     except ValueError as error:
         raise ConfigError(f"flags {' '.join(overrides)}: {error}") from None

@@ -21,8 +21,8 @@ from diffusiontalker.serving.decode_worker import FAILED, NO_MEMORY, READY, REFU
 
 _MAX_TEXT_BYTES = 1 << 16
 _KEPT_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(1 << 24), "MALLOC_TRIM_THRESHOLD_": str(1 << 26)}
-"""For glibc: else every recording's arrays are given back to the system and asked for anew, page by page, which took two
-thirds of the CPU time of decoding 3 s."""
+"""For glibc: else every recording's arrays are given back to the system and asked for anew, page by page, which took
+two thirds of the CPU time of decoding 3 s."""
 
 
 class DecoderDiedError(Exception):

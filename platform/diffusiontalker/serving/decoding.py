@@ -79,13 +79,14 @@ class DecodingCounters:
 
 
 class DecodingPool:
-    """Decodes in a few processes. For one event loop; processes start when needed, or with `start`."""
+    """Decodes in a few processes. For one event loop; processes start when needed, or with `launch` or `start`."""
 
     def __init__(self, config: DecodingConfig | None = None) -> None:
         self.counters = DecodingCounters()
         self._config = config or DecodingConfig()
         self._threads = ThreadPoolExecutor(self._config.num_processes, thread_name_prefix="decoding")
         self._slots = asyncio.Semaphore(self._config.num_processes)
+        self._launched: list[DecodeProcess] = []
         self._idle: list[DecodeProcess] = []
         self._num_jobs: dict[DecodeProcess, int] = {}
         self._running: set[asyncio.Task[Any]] = set()
@@ -95,6 +96,18 @@ class DecodingPool:
     def process_ids(self) -> tuple[int, ...]:
         """Ids of the processes that are there, idle or not."""
         return tuple(process.pid for process in self._num_jobs)
+
+    def launch(self) -> None:
+        """Starts all processes and does not wait for them: they get ready while something else is loaded.
+
+        Raises:
+            OSError: when the system has no room for them.
+        """
+        for _ in range(self._config.num_processes):
+            process = DecodeProcess(memory_bytes=self._config.memory_bytes)
+            self._launched.append(process)
+            self._num_jobs[process] = 0
+            self.counters.started += 1
 
     async def start(self) -> None:
         """Starts all processes, so that the first requests need not wait for them.
@@ -246,11 +259,14 @@ class DecodingPool:
         """A new process, ready."""
         loop, timer, process = asyncio.get_running_loop(), None, None
         try:
-            process = await loop.run_in_executor(
-                self._threads, lambda: DecodeProcess(memory_bytes=self._config.memory_bytes)
-            )
-            self._num_jobs[process] = 0
-            self.counters.started += 1
+            if self._launched:
+                process = self._launched.pop()
+            else:
+                process = await loop.run_in_executor(
+                    self._threads, lambda: DecodeProcess(memory_bytes=self._config.memory_bytes)
+                )
+                self._num_jobs[process] = 0
+                self.counters.started += 1
             timer = loop.call_later(_START_S, process.kill)
             if self._is_closed:
                 process.kill()
@@ -272,8 +288,9 @@ class DecodingPool:
     async def _discard(self, process: DecodeProcess) -> None:
         await asyncio.to_thread(process.reap)
         self._num_jobs.pop(process, None)
-        if process in self._idle:
-            self._idle.remove(process)
+        for processes in (self._idle, self._launched):
+            if process in processes:
+                processes.remove(process)
 
 
 def _stopping() -> ServingError:

@@ -106,6 +106,7 @@ class Engine:
             max_waiting_size=config.max_waiting_frames,
             on_batch=self._tell_batch,
         )
+        self._unheard = _unheard(bundle)
         try:
             talker = StreamingTalker(bundle, max_streams=config.max_streams)
             self.streams: LiveStreams | None = LiveStreams(talker, pass_s=config.pass_ms / 1e3, metrics=metrics)
@@ -114,9 +115,20 @@ class Engine:
             self.streams, self.cannot_stream = None, str(error)
 
     def warm_up(self) -> None:
-        """Computes once what every request will, so that the first one does not wait for it."""
-        for samples in (16_000, 48_000):
-            animate_batch(self.bundle, [np.zeros(samples, dtype=np.float32)] * 2, seeds=[0, 0])
+        """Computes once what every request will, so that the first one does not wait for it.
+
+        With the threads that requests will have: networks may be made ready for each number of them anew.
+        """
+        threads = torch.get_num_threads()
+        try:
+            torch.set_num_threads(self._threads)
+            animate_batch(self.bundle, [np.zeros(48_000, dtype=np.float32)] * 2, seeds=[0, 0])
+            torch.set_num_threads(1)
+            self._warm_up_streams()
+        finally:
+            torch.set_num_threads(threads)
+
+    def _warm_up_streams(self) -> None:
         if self.streams is not None:
             talker = StreamingTalker(self.bundle, max_streams=1)
             size = self.bundle.talker.config.personalizer.embedding_dim
@@ -232,15 +244,6 @@ class Engine:
             temperature=[job.temperature for job in jobs],
         )
 
-    def _unheard(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Identity and emotion of somebody who has not said anything yet."""
-        talker = self.bundle.talker
-        with torch.inference_mode():
-            identity = torch.nn.functional.normalize(talker.personalizer.unknown_identity, dim=-1)
-            _, emotions = talker.personalizer.prototypes()
-        neutral = talker.emotions.index("neutral") if "neutral" in talker.emotions else 0
-        return identity, emotions[neutral]
-
     def _styled(
         self, voice: StylePair | str | None, emotion: str | None, intensity: float
     ) -> tuple[Style, tuple[torch.Tensor, torch.Tensor]]:
@@ -259,7 +262,7 @@ class Engine:
         style = Style(voice=named, emotion=emotion, emotion_intensity=intensity)
         try:
             with torch.inference_mode():
-                return style, resolve(self.bundle, style, *self._unheard())
+                return style, resolve(self.bundle, style, *self._unheard)
         except (AnimationError, VoiceError) as error:
             is_voice = isinstance(voice, str) and voice not in self.bundle.talker.speakers
             raise ServingError("unknown_voice" if is_voice else "invalid_parameter", str(error)) from None
@@ -274,3 +277,13 @@ class Engine:
         if not 0.0 <= temperature <= 4.0:
             raise ServingError("invalid_parameter", f"temperature is {temperature}, expected 0 to 4")
         return num_steps, temperature
+
+
+def _unheard(bundle: Bundle) -> tuple[torch.Tensor, torch.Tensor]:
+    """Identity and emotion of somebody who has not said anything yet."""
+    talker = bundle.talker
+    with torch.inference_mode():
+        identity = torch.nn.functional.normalize(talker.personalizer.unknown_identity, dim=-1)
+        _, emotions = talker.personalizer.prototypes()
+    neutral = talker.emotions.index("neutral") if "neutral" in talker.emotions else 0
+    return identity, emotions[neutral]

@@ -36,31 +36,34 @@ def make_core(
         KeysError: when the keys cannot be used.
     """
     metrics = metrics or PrometheusMetrics()
+    metrics.set("start_seconds", age_s() or 0.0, part="process")
     keys = make_authenticator(arguments.keys_path(), anonymous_per_minute=arguments.anonymous_per_minute or None)
     cache = arguments.cache_of_each(is_shared=embedder_of is None)
     voices = VoiceRegistry(arguments.voices)
+    decoder = DecodingPool(
+        DecodingConfig(num_processes=arguments.decode_processes, max_queued=arguments.max_decodes_waiting)
+    )
+    begin = time.perf_counter()
+    bundles = {
+        name: load_bundle(uri, device=arguments.device, engine=arguments.engine.networks)
+        for name, uri in arguments.students.items()
+    }
+    loaded = time.perf_counter()
+    metrics.set("start_seconds", loaded - begin, part="bundle")
+    decoder.launch()  # so that they get ready during the warm-up, and the first request need not wait for one
     students = []
-    metrics.set("start_seconds", age_s() or 0.0, part="process")
-    bundle_s = warm_up_s = 0.0
-    for name, uri in arguments.students.items():
-        begin = time.perf_counter()
-        bundle = load_bundle(uri, device=arguments.device, engine=arguments.engine.networks)
-        loaded = time.perf_counter()
+    for name, bundle in bundles.items():
         engine = Engine(bundle, arguments.engine, metrics=Labelled(metrics, student=name))
         engine.warm_up()
-        bundle_s, warm_up_s = bundle_s + loaded - begin, warm_up_s + time.perf_counter() - loaded
         embedder = BatchedEmbedder(bundle) if embedder_of is None else embedder_of(name)
         personalizer = Personalizer(embedder, StyleCache(cache, bundle_digest=bundle.digest), metrics=metrics)
         students.append(Student(name, engine=engine, personalizer=personalizer, voices=voices, metrics=metrics))
-    metrics.set("start_seconds", bundle_s, part="bundle")
-    metrics.set("start_seconds", warm_up_s, part="warm_up")
+    metrics.set("start_seconds", time.perf_counter() - loaded, part="warm_up")
     return Core(
         arguments,
         students=students,
         voices=voices,
-        decoder=DecodingPool(
-            DecodingConfig(num_processes=arguments.decode_processes, max_queued=arguments.max_decodes_waiting)
-        ),
+        decoder=decoder,
         keys=keys,
         metrics=metrics,
     )
