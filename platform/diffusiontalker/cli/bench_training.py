@@ -1,63 +1,83 @@
 """`bench training`."""
 
 import dataclasses
-import tempfile
+import sys
 from pathlib import Path
+from typing import Annotated, Literal
 
-from diffusiontalker.cli.verb import UsageError, Verb, say, working
+from tyro.conf import arg
+
+from diffusiontalker.cli.verb import OptionalPath, OptionalText, UsageError, Verb, flags, say
+from diffusiontalker.config import require_new
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class BenchTraining(Verb):
-    """Measures what Ray Train costs, and what more workers bring.
+    """Measures trainings of a teacher and of students, one thread for each rank, beside what the machine allows.
 
-    The same training of a teacher, one thread for each rank: the plain loop without Ray, then on Ray Train with every
-    number of workers, in turns. Start-up is left out; batches, checkpoints and logs are not.
+    Samples a second, the share of the machine's rate of matrix products, and of the time in which data is waited for;
+    checkpoints; memory; then the teacher in the plain loop and on Ray Train with every number of workers, which share
+    the batch, or have one each. All that is compared takes turns. Start-up is left out.
 
     Examples:
         diffusiontalker bench training --corpus runs/grid_teacher/corpus
-        diffusiontalker bench training --corpus runs/grid_teacher/corpus --workers 1 2 4 --steps 100
+        diffusiontalker bench training --corpus runs/grid_teacher/corpus --parts steps checkpoints memory
+        diffusiontalker bench training --corpus runs/grid_teacher/corpus --parts workers --workers 1 2 4 --steps 100
     """
 
-    corpus: str
+    corpus: OptionalText = None
     """Corpus to train on: a folder or URL."""
+    teacher: OptionalText = None
+    """Bundle that students learn from; by default an untrained one of the default size, which costs the same."""
+    students: tuple[Literal["base", "small", "nano"], ...] = ("small", "nano")
+    """Students that are distilled."""
+    batch_size: int = 64
+    """Windows of a step of the teacher, over all workers; students have half as many."""
+    steps: int = 40
+    """Steps of each training on workers; a checkpoint in the middle and at the end."""
     workers: tuple[int, ...] = (1, 2)
     """Numbers of workers."""
-    batch_size: int = 64
-    """Windows of a step, over all workers."""
-    steps: int = 40
-    """Steps of each training; a checkpoint in the middle and at the end."""
-    repeats: int = 3
-    """Trainings of each kind; the median counts."""
+    trainings: int = 3
+    """Turns of the trainings on workers."""
+    repeats: int = 5
+    """Turns of all else."""
+    parts: tuple[Literal["steps", "checkpoints", "memory", "workers"], ...] = (
+        "steps",
+        "checkpoints",
+        "memory",
+        "workers",
+    )
+    """What is measured; workers take most of the time."""
+    out: OptionalPath = None
+    """Folder for training.json, page.md and pictures, which does not exist yet; none by default."""
+    page: OptionalPath = None
+    """File for the page alone, as in docs/benchmarks, which does not exist yet; none by default."""
+    compare: Annotated[tuple[Path, Path] | None, arg(metavar="A.json B.json")] = None
+    """Measure nothing, but print the ratios between two results."""
 
     def run(self) -> None:
-        """Trains into a temporary folder, prints a table."""
-        for name, least in (("batch_size", 1), ("steps", 10), ("repeats", 1)):
-            if getattr(self, name) < least:
-                raise UsageError(f"--{name.replace('_', '-')} {getattr(self, name)}: expected at least {least}")
-        for number in self.workers:
-            if number < 1 or self.batch_size % number:
-                raise UsageError(f"--workers {number}: expected numbers that divide --batch-size {self.batch_size}")
-        from diffusiontalker.data import Corpus
-        from diffusiontalker.orchestration.scaling import BARE, time_workers
-        from diffusiontalker.storage import absolute_uri
-        from diffusiontalker.training import TrainingConfig, step_flops
+        """Measures, prints tables, writes folder and page."""
+        from diffusiontalker.benchmarks import comparison, read_result, result_text, write_page, write_result
 
-        training = TrainingConfig(
-            num_steps=self.steps, batch_size=self.batch_size, checkpoint_every=max(1, self.steps // 2)
-        )
-        with tempfile.TemporaryDirectory(prefix="diffusiontalker-") as folder, working("training"):
-            found = time_workers(
-                training, absolute_uri(self.corpus), workers=self.workers, repeats=self.repeats, folder=Path(folder)
-            )
-        gigaflop = step_flops(training, Corpus.open(self.corpus)) / self.batch_size / 1e9
-        bare = found[0].samples_per_s
-        one = next((row.samples_per_s for row in found if row.workers == 1), bare)
-        say(f"{'':18} {'samples/s':>10} {'slowest':>8} {'fastest':>8} {'of bare':>8} {'of one worker':>14}")
-        for row in found:
-            name = "bare loop" if row.workers == BARE else f"Ray, {row.workers} workers"
-            say(
-                f"{name:18} {row.samples_per_s:10.2f} {row.slowest:8.2f} {row.fastest:8.2f} "
-                f"{row.samples_per_s / bare:8.3f} {row.samples_per_s / one:14.2f}"
-            )
-        say(f"one sample: {gigaflop:.2f} GFLOP forward and backward, {gigaflop * bare:.0f} GFLOP/s in the bare loop")
+        if self.compare is not None:
+            say(comparison(*map(read_result, self.compare)))
+            return
+        from diffusiontalker.benchmarks.training import TrainingBenchmarkConfig, measure_training
+
+        if self.corpus is None:
+            raise UsageError("--corpus is missing: give the folder or URL of a corpus, or two results to --compare")
+        config = TrainingBenchmarkConfig(**flags(self, TrainingBenchmarkConfig))
+        for name, path in (("out", self.out), ("page", self.page)):
+            if path is not None:
+                require_new(path, remedy=f"choose another --{name}")
+        result = measure_training(config, on_line=_tell)
+        say(result_text(result))
+        for write, path in ((write_result, self.out), (write_page, self.page)):
+            if path is not None:
+                write(result, path)
+                say(f"wrote {path}")
+
+
+def _tell(line: str) -> None:
+    """What is measured next, for people who watch it."""
+    print(line, file=sys.stderr, flush=True)

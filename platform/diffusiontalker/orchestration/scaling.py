@@ -26,18 +26,23 @@ class Throughput:
 
     workers: int
     """Ranks of one thread each; `BARE` for the plain loop."""
-    samples_per_s: float
-    """Windows a second: median over the repeats."""
-    slowest: float
-    """The slowest repeat."""
-    fastest: float
-    """The fastest repeat."""
+    batch_size: int
+    """Windows of a step, over all ranks."""
+    samples_per_s: tuple[float, ...]
+    """Windows a second, of every turn."""
+
+    @property
+    def median(self) -> float:
+        """Windows a second."""
+        return statistics.median(self.samples_per_s)
 
 
 def time_workers(
     training: TrainingConfig, corpus_uri: str, *, workers: Sequence[int], repeats: int, folder: Path
 ) -> list[Throughput]:
-    """Trains bare and with every number of workers, in turns, each with one thread and its checkpoints.
+    """Trains bare and with every number of workers, in turns, each rank with one thread and its checkpoints.
+
+    More workers than one share the batch (strong scaling), and have a batch of that size each (weak scaling).
 
     Args:
         training: what is trained; `log_every` is 5 here.
@@ -46,17 +51,20 @@ def time_workers(
         repeats: turns.
         folder: gets checkpoints and logs.
     """
-    training = dataclasses.replace(training, log_every=_LOG_EVERY)
-    speeds: dict[int, list[float]] = {number: [] for number in (BARE, *workers)}
+    size = training.batch_size
+    runs = [(BARE, size), *((number, size) for number in workers)]
+    runs += [(number, number * size) for number in workers if number > 1]
+    speeds: dict[tuple[int, int], list[float]] = {run: [] for run in runs}
     for turn in range(repeats):
-        for number in speeds:
-            place = folder / f"{turn}-{number}"
-            _train(training, corpus_uri, workers=number, folder=place)
-            speeds[number].append(_samples_per_s(training, place / "metrics.jsonl"))
+        for number, batch_size in speeds:
+            run = dataclasses.replace(training, log_every=_LOG_EVERY, batch_size=batch_size)
+            place = folder / f"{turn}-{number}-{batch_size}"
+            _train(run, corpus_uri, workers=number, folder=place)
+            speeds[number, batch_size].append(_samples_per_s(run, place / "metrics.jsonl"))
             shutil.rmtree(place)
     return [
-        Throughput(workers=number, samples_per_s=statistics.median(found), slowest=min(found), fastest=max(found))
-        for number, found in speeds.items()
+        Throughput(workers=number, batch_size=batch_size, samples_per_s=tuple(found))
+        for (number, batch_size), found in speeds.items()
     ]
 
 

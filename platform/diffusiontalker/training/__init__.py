@@ -11,7 +11,7 @@ from diffusiontalker.training.checkpoint import (
     require_whole,
     save_state,
 )
-from diffusiontalker.training.loop import TrainingConfig, run_digest, train, validate
+from diffusiontalker.training.loop import TrainingConfig, optimize, run_digest, train, validate
 from diffusiontalker.training.objectives import (
     ConditioningConfig,
     DistillationObjective,
@@ -24,7 +24,7 @@ from diffusiontalker.training.ranks import Ranks
 from diffusiontalker.training.speech_features import FeatureStore, encoder_digest
 from diffusiontalker.training.teacher_paths import record_teacher_paths
 from diffusiontalker.training.telemetry import FileTelemetry, NoTelemetry, Telemetry
-from diffusiontalker.training.timing import TimedTraining, TrainingTime, step_flops, time_trainings
+from diffusiontalker.training.timing import TimedTraining, TrainingTime, batch_flops, step_flops, time_trainings
 from diffusiontalker.training.windows import is_streamed, require_lanes, window_source
 
 __all__ = [
@@ -46,6 +46,7 @@ __all__ = [
     "TrainingState",
     "TrainingTime",
     "UnfinishedCheckpointError",
+    "batch_flops",
     "batches_ahead",
     "build_objective",
     "build_optimizer",
@@ -54,6 +55,7 @@ __all__ = [
     "is_streamed",
     "learning_rate",
     "load_state",
+    "optimize",
     "record_teacher_paths",
     "require_fitting",
     "require_lanes",

@@ -9,9 +9,10 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from diffusiontalker.data import Corpus
+from diffusiontalker.data.collate import Batch
 from diffusiontalker.models import autocast
 from diffusiontalker.training.batches import training_batch
-from diffusiontalker.training.build import build_objective, build_talker
+from diffusiontalker.training.build import Objective, build_objective, build_talker
 from diffusiontalker.training.loop import TrainingConfig, optimize
 from diffusiontalker.training.objectives import DistillationObjective
 from diffusiontalker.training.optim import build_optimizer
@@ -50,6 +51,11 @@ def step_flops(config: TrainingConfig, corpus: Corpus) -> int:
     objective = build_objective(talker, config, ranks=Ranks())
     source = window_source(config, corpus, talker, split="train")
     batch = training_batch(source, config, step=0, ranks=Ranks())
+    return batch_flops(objective, batch, config=config)
+
+
+def batch_flops(objective: Objective, batch: Batch, *, config: TrainingConfig) -> int:
+    """The same of an objective that is there, for one batch; its weights stay as they are."""
     with FlopCounterMode(display=False) as counter:
         optimize(objective, build_optimizer(objective, config.optimizer), batch, rate=0.0, config=config)
     return counter.get_total_flops()

@@ -34,7 +34,7 @@ SURFACE = {
     "rig import": "SOURCE names out overwrite units up",
     "rig preview": "RIG names out overwrite pixels shapes theme units",
     "bench inference": "bundle compare corpus engines fps out page parts repeats sizes steps",
-    "bench training": "batch_size corpus repeats steps workers",
+    "bench training": "batch_size compare corpus out page parts repeats steps students teacher trainings workers",
     "bench submission": "address checkout corpus out repeats workers",
     "bench bulk": "RECORDINGS actors bundle clips engine repeats",
     "bench corpus": "clips folder steps",
