@@ -70,7 +70,8 @@ def counts_group(students: Sequence[Student]) -> Group:
         values = {
             ("products", "operations"): found.operations,
             ("operators", "calls"): found.calls,
-            ("tensors made", "MB"): found.made_bytes / 1e6,
+            ("tensors made", "allocations"): found.allocations,
+            ("bytes of them", "MB"): found.made_bytes / 1e6,
             ("most of them at once", "MB"): found.peak_bytes / 1e6,
             ("in ONNX, a window", "nodes"): nodes[size, steps],
         }

@@ -31,7 +31,9 @@ KIND = "diffusiontalker benchmark"
 Benchmark = Literal["inference", "training", "serve"]
 
 UNITS: Mapping[str, bool] = {
-    **dict.fromkeys(("s", "ms", "RTF", "MB", "operations", "calls", "nodes", "times", "%", "error"), False),
+    **dict.fromkeys(
+        ("s", "ms", "RTF", "MB", "operations", "calls", "allocations", "nodes", "times", "%", "error"), False
+    ),
     **dict.fromkeys(("% of peak", "times as fast", "recordings"), True),
 }
 """Unit -> whether more of it is better. Everything per second (`samples/s`, `audio s/s`, `GFLOP/s`) is better when it

@@ -29,10 +29,12 @@ class Counts:
     """Multiplications and additions of matrix products and convolutions."""
     calls: int
     """Operators that torch ran, views included: what overhead is paid for."""
+    allocations: int
+    """Tensors whose memory these operators made; views and what is changed in place make none."""
     made_bytes: int
-    """Bytes of all tensors that these operators made; views and what is changed in place make none."""
+    """Bytes of all of them."""
     peak_bytes: int
-    """Most bytes of them that lived at once."""
+    """Most of these bytes that lived at once."""
 
 
 def count(work: Callable[[], object]) -> Counts:
@@ -44,6 +46,7 @@ def count(work: Callable[[], object]) -> Counts:
     return Counts(
         operations=counter.get_total_flops(),
         calls=tensors.calls,
+        allocations=tensors.allocations,
         made_bytes=tensors.made_bytes,
         peak_bytes=tensors.peak_bytes,
     )
@@ -84,7 +87,7 @@ class _Tensors(TorchDispatchMode):
 
     def __init__(self) -> None:
         super().__init__()
-        self.calls = self.made_bytes = self.peak_bytes = self._live_bytes = 0
+        self.calls = self.allocations = self.made_bytes = self.peak_bytes = self._live_bytes = 0
         self._alive: dict[int, weakref.ref] = {}
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -98,6 +101,7 @@ class _Tensors(TorchDispatchMode):
 
     def _born(self, storage: torch.UntypedStorage) -> None:
         key, size = storage._cdata, storage.nbytes()
+        self.allocations += 1
         self.made_bytes += size
         self._live_bytes += size
         self.peak_bytes = max(self.peak_bytes, self._live_bytes)

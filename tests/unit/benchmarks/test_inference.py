@@ -174,7 +174,7 @@ def test_the_whole_measures_the_parts_that_are_asked_for_on_one_thread(tmp_path:
 
 def test_counters_are_told_per_size_and_number_of_steps(students: list[Student]) -> None:
     group = counts_group(students)
-    assert len(group.rows) == 2 * 5
+    assert len(group.rows) == 2 * 6
     assert names(group)[0] == "small, 2 steps: products"
 
 

@@ -28,12 +28,16 @@ def student_of(config: TalkerConfig, *, steps: int) -> Bundle:
 
 def test_a_product_counts_two_operations_for_each_of_its_terms() -> None:
     left, right = torch.ones(3, 5), torch.ones(5, 7)
-    assert count(lambda: left @ right) == Counts(operations=2 * 3 * 5 * 7, calls=1, made_bytes=84, peak_bytes=84)
+    assert count(lambda: left @ right) == Counts(
+        operations=2 * 3 * 5 * 7, calls=1, allocations=1, made_bytes=84, peak_bytes=84
+    )
 
 
 def test_views_and_changes_in_place_are_calls_that_make_nothing() -> None:
     given = torch.zeros(10, 10)
-    assert count(lambda: given.view(100).add_(1.0)) == Counts(operations=0, calls=2, made_bytes=0, peak_bytes=0)
+    assert count(lambda: given.view(100).add_(1.0)) == Counts(
+        operations=0, calls=2, allocations=0, made_bytes=0, peak_bytes=0
+    )
 
 
 def test_what_is_let_go_counts_as_made_and_not_as_living_at_once() -> None:
@@ -46,8 +50,8 @@ def test_what_is_let_go_counts_as_made_and_not_as_living_at_once() -> None:
     def all_at_once() -> list[torch.Tensor]:
         return [given + 1.0 for _ in range(5)]
 
-    assert count(one_after_another) == Counts(operations=0, calls=5, made_bytes=20_000, peak_bytes=4_000)
-    assert count(all_at_once) == Counts(operations=0, calls=5, made_bytes=20_000, peak_bytes=20_000)
+    assert count(one_after_another) == Counts(operations=0, calls=5, allocations=5, made_bytes=20_000, peak_bytes=4_000)
+    assert count(all_at_once) == Counts(operations=0, calls=5, allocations=5, made_bytes=20_000, peak_bytes=20_000)
 
 
 def test_a_view_keeps_what_it_looks_at_alive() -> None:
@@ -56,13 +60,13 @@ def test_a_view_keeps_what_it_looks_at_alive() -> None:
     def heads() -> list[torch.Tensor]:
         return [(given + 1.0)[:1] for _ in range(3)]
 
-    assert count(heads) == Counts(operations=0, calls=6, made_bytes=12_000, peak_bytes=12_000)
+    assert count(heads) == Counts(operations=0, calls=6, allocations=3, made_bytes=12_000, peak_bytes=12_000)
 
 
 def test_what_is_computed_once_is_not_counted() -> None:
     kept: list[torch.Tensor] = []
     assert count(lambda: kept or kept.append(torch.zeros(8))) == Counts(
-        operations=0, calls=0, made_bytes=0, peak_bytes=0
+        operations=0, calls=0, allocations=0, made_bytes=0, peak_bytes=0
     )
 
 
@@ -82,6 +86,7 @@ def test_the_small_student_in_two_steps_costs_no_more_than_it_did() -> None:
     found = count_animation(student("small", steps=2), seconds=SECONDS)
     assert found.operations == 1_975_289_088
     assert found.calls <= 712
+    assert found.allocations <= 457
     assert found.made_bytes <= 80.1e6
     assert found.peak_bytes <= 6.8e6
 
