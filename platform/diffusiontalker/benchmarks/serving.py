@@ -274,3 +274,6 @@ def _require_answers(curves: Curves) -> None:
     ]
     if failed:
         raise LoadError(f"requests failed ({'; '.join(failed)}); take fewer workers, or a longer --timeout")
+    silent = [f"{point.system}, {_counted(point.level.level)}" for point in curves.points if not point.batch_size]
+    if silent:
+        raise LoadError(f"the endpoint told of no batch ({'; '.join(silent)}); take a longer --duration")

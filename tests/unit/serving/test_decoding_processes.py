@@ -38,6 +38,39 @@ async def test_a_process_that_hangs_is_killed_and_replaced() -> None:
 
 
 @in_loop
+async def test_processes_that_were_launched_are_those_that_decode() -> None:
+    async with pool_of(num_processes=2) as pool:
+        pool.launch()
+        pids = set(pool.process_ids)
+        assert len(pids) == 2
+        for _ in range(2):
+            assert len(await pool.decode(WAV, limits=LIMITS)) == len(tone(1.5))
+        await pool.start()
+        assert set(pool.process_ids) == pids
+        assert pool.counters.started == 2
+
+
+@in_loop
+async def test_processes_that_were_launched_end_with_the_pool_used_or_not() -> None:
+    async with pool_of(num_processes=2) as pool:
+        pool.launch()
+        pids = pool.process_ids
+        await pool.decode(WAV, limits=LIMITS)
+    assert not [pid for pid in pids if Path(f"/proc/{pid}").exists()]
+    assert not pool.process_ids
+
+
+@in_loop
+async def test_a_process_that_died_after_its_launch_is_replaced() -> None:
+    async with pool_of(num_processes=1) as pool:
+        pool.launch()
+        os.kill(pool.process_ids[0], signal.SIGKILL)
+        assert (await refusal(pool.decode(WAV, limits=LIMITS))).code == "unavailable"
+        assert len(await pool.decode(WAV, limits=LIMITS)) == len(tone(1.5))
+        assert pool.counters.started == 2
+
+
+@in_loop
 async def test_a_process_that_dies_is_replaced_and_the_audio_is_tried_once_more(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

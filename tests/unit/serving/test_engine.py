@@ -1,6 +1,7 @@
 """The engine: what is computed together is what each would be alone; a wrong request is nobody else's problem."""
 
 import asyncio
+import dataclasses
 
 import numpy as np
 import pytest
@@ -183,6 +184,28 @@ async def test_warming_up_leaves_nothing_open_and_changes_no_result():
     clips = [await engine.animate(speech(), sampling=SamplingRequest(seed=3)) for engine in (cold, warm)]
     assert np.array_equal(clips[0].coefficients, clips[1].coefficients)
     await asyncio.gather(cold.close(), warm.close())
+
+
+@in_loop
+async def test_after_warming_up_no_request_waits_for_networks_to_be_made_ready():
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)  # as in a replica of Ray, which reserves one CPU
+        bundle = dataclasses.replace(tiny_bundle(), engine="onnx")
+        engine = engine_of(bundle, threads=2)
+        engine.warm_up()
+        assert torch.get_num_threads() == 1
+        ready = set(bundle.networks._sessions)
+        await engine.animate(speech())
+        stream = await engine.open_stream()
+        await stream.feed(speech())
+        await stream.finish()
+        assert [piece async for piece in stream]
+        await stream.close()
+        assert set(bundle.networks._sessions) == ready
+        await engine.close()
+    finally:
+        torch.set_num_threads(before)
 
 
 @pytest.mark.parametrize(
