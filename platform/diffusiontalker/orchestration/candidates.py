@@ -33,7 +33,7 @@ class Candidate:
 
 
 class Candidates:
-    """Turns points and presets into candidates, and remembers what each network costs.
+    """Turns points and presets into candidates, and remembers how fast each network is.
 
     Speeds are measured beside one network that was measured at the start, before any trial ran, and are given as they
     would have been then: trials that run at the same time slow down both alike.
@@ -50,7 +50,6 @@ class Candidates:
         self.space = SearchSpace(config.space, config.training)
         self._config, self._teacher = config, teacher
         self._costs: dict[str, Cost] = {}
-        self._speeds: dict[str, float] = {}
         self._yardstick = self._untrained(STUDENT_SIZES["nano"] if config.presets else config.training.talker, steps=1)
         self._yardstick_rtf = one_core_speeds({"yardstick": self._yardstick}, repeats=9)["yardstick"]
         self._require_something()
@@ -106,37 +105,34 @@ class Candidates:
             )
 
     def _candidate(self, name: str, point: Point, training: TrainingConfig) -> Candidate:
-        steps = steps_of(training)
-        key = f"{training.talker} {steps}"
-        if key not in self._costs:
-            bundle = self._untrained(training.talker, steps=steps)
-            if point:
-                self._require_within(name, file_bytes=bundle.file_bytes, ahead_s=look_ahead_s(bundle))
-            computation = computation_of(training)
-            if computation not in self._speeds:
-                self._speeds[computation] = self._rtf(bundle)
-            self._costs[key] = Cost(
-                parameters=bundle.parameters,
-                file_bytes=bundle.file_bytes,
-                operations_per_s=operations_per_s(bundle),
-                rtf=self._speeds[computation],
-                look_ahead_s=look_ahead_s(bundle),
-            )
-        cost = self._costs[key]
+        bundle = self._untrained(training.talker, steps=steps_of(training))
+        file_bytes, ahead_s, computation = bundle.file_bytes, look_ahead_s(bundle), computation_of(training)
         if point:
-            self._require_within(name, file_bytes=cost.file_bytes, ahead_s=cost.look_ahead_s, rtf=cost.rtf)
+            self._require_within(name, file_bytes=file_bytes, ahead_s=ahead_s)
+        if computation not in self._costs:
+            self._costs[computation] = Cost(
+                parameters=bundle.parameters,
+                file_bytes=file_bytes,
+                operations_per_s=operations_per_s(bundle),
+                rtf=self._rtf(bundle),
+                look_ahead_s=ahead_s,
+            )
+        cost = dataclasses.replace(self._costs[computation], file_bytes=file_bytes, look_ahead_s=ahead_s)
+        if point:
+            self._require_within(name, file_bytes=file_bytes, ahead_s=ahead_s, rtf=cost.rtf)
         return Candidate(name=name, point=point, training=training, cost=cost)
 
     def _require_within(self, name: str, *, file_bytes: int, ahead_s: float | None, rtf: float = 0.0) -> None:
         """Without a speed before it is measured, which takes longest."""
         budget = self._config.budget
+        max_look_ahead_ms = getattr(budget, "max_look_ahead_ms", 0.0)  # searches that go on may not have stored it
         if budget.max_megabytes and file_bytes > budget.max_megabytes * 1e6:
             raise BeyondBudgetError(
                 f"{name} takes {file_bytes / 1e6:.2f} MB (budget.max_megabytes is {budget.max_megabytes:g})"
             )
-        if budget.max_look_ahead_ms and (ahead_s is None or ahead_s > budget.max_look_ahead_ms / 1e3):
+        if max_look_ahead_ms and (ahead_s is None or ahead_s > max_look_ahead_ms / 1e3):
             told = "cannot stream" if ahead_s is None else f"looks {1e3 * ahead_s:.1f} ms ahead"
-            raise BeyondLookAheadError(f"{name} {told} (budget.max_look_ahead_ms is {budget.max_look_ahead_ms:g})")
+            raise BeyondLookAheadError(f"{name} {told} (budget.max_look_ahead_ms is {max_look_ahead_ms:g})")
         if budget.max_ms_per_s and rtf > budget.max_ms_per_s / 1e3:
             raise BeyondBudgetError(
                 f"{name} takes {1e3 * rtf:.2f} ms per second of audio (budget.max_ms_per_s is {budget.max_ms_per_s:g})"
@@ -168,7 +164,7 @@ def steps_of(training: TrainingConfig) -> int:
 
 
 def computation_of(training: TrainingConfig) -> str:
-    """What decides a student's speed: its network but for where that looks, and its steps."""
+    """What decides a student's operations and speed: its network but for how far that looks ahead, and its steps."""
     talker = training.talker
     anywhere = dataclasses.replace(
         talker,

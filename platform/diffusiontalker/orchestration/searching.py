@@ -129,6 +129,8 @@ class ParetoHalving(FIFOScheduler):
     sorting (Schmucker et al. 2021, arXiv 2106.12639).
     """
 
+    _objectives: tuple[str, ...] = OBJECTIVES  # of searches that go on and have not stored it
+
     def __init__(self, *, halving_factor: int, memory: "HalvingMemory", objectives: Sequence[str] = OBJECTIVES) -> None:
         super().__init__()
         self._factor, self._memory, self._objectives = halving_factor, memory, tuple(objectives)

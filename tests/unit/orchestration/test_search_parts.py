@@ -135,12 +135,15 @@ STREAMS = {
 
 def test_look_aheads_may_be_without_limit_and_are_told_with_the_cost(teacher):
     config = search(space={key: STREAMS[key] for key in LOOK_AHEAD_KEYS})
-    found = {one["name"].rpartition(", ")[0]: one["cost"] for one in suggestions(config, teacher)}
+    (first,) = suggestions(config, teacher, most=1)
+    assert set(first["point"]) == set(LOOK_AHEAD_KEYS)
+    candidates = Candidates(config, teacher)
+    found = {one.name.rpartition(", ")[0]: one.cost for one in map(candidates.at, candidates.space.grid())}
     assert len(found) == 3 * 2
     near, far = found["encoder 0 ahead, denoiser 1 ahead"], found["encoder symmetric, denoiser symmetric"]
-    assert near["look_ahead_s"] < far["look_ahead_s"]
-    assert len({cost["rtf"] for cost in found.values()}) == 1, "they compute as much, so speed is measured once"
-    assert SearchSpace(config.space, config.training).smallest() == dict(zip(LOOK_AHEAD_KEYS, (0, 1), strict=True))
+    assert near.look_ahead_s < far.look_ahead_s
+    assert len({cost.rtf for cost in found.values()}) == 1, "they compute as much, so speed is measured once"
+    assert candidates.space.smallest() == dict(zip(LOOK_AHEAD_KEYS, (0, 1), strict=True))
 
 
 def test_a_student_is_named_by_its_sizes_and_look_aheads_where_both_vary(teacher):
@@ -154,10 +157,17 @@ def test_a_student_is_named_by_its_sizes_and_look_aheads_where_both_vary(teacher
 
 
 def test_nothing_that_looks_further_than_the_budget_is_tried(teacher):
-    everything = [one["cost"]["look_ahead_s"] for one in suggestions(search(space=STREAMS), teacher)]
-    limit = sorted(everything)[len(everything) // 2]
-    fitting = suggestions(search(space=STREAMS, budget={"max_look_ahead_ms": 1e3 * limit}), teacher)
-    assert sorted(one["cost"]["look_ahead_s"] for one in fitting) == sorted(one for one in everything if one <= limit)
+    space = {key: STREAMS[key] for key in LOOK_AHEAD_KEYS}
+    candidates = Candidates(search(space=space), teacher)
+    needed = [candidates.at(point).cost.look_ahead_s for point in candidates.space.grid()]
+    limit_s = sorted(needed)[len(needed) // 2]
+    limited = Candidates(search(space=space, budget={"max_look_ahead_ms": 1e3 * limit_s}), teacher)
+    for point, needed_s in zip(limited.space.grid(), needed, strict=True):
+        if needed_s <= limit_s:
+            assert limited.at(point).cost.look_ahead_s == needed_s
+        else:
+            with pytest.raises(ConfigError, match=rf"looks {1e3 * needed_s:.1f} ms ahead \(budget.max_look_ahead_ms"):
+                limited.at(point)
 
 
 def test_a_budget_of_look_ahead_nothing_meets_names_the_least_there_is(teacher):
