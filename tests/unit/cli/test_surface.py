@@ -40,8 +40,8 @@ SURFACE = {
     "bench corpus": "clips folder steps",
     "bench features": "batch_size checkpoint corpus steps",
     "bench search": "bundle corpus paths_per_clip rounds size threads trial_steps trials",
-    "bench serve": "against_plain allow_remote bundle compare concurrency curves duration find_max format key mode most "
-    "out page plain_at_once rates ray rounds seconds seed speech streams target_ms threads timeout url voice warm_up",
+    "bench serve": "against_plain allow_remote bundle compare concurrency curves duration find_max format key mode "
+    "most out page plain_at_once rates ray rounds seconds seed speech streams target_ms threads timeout url voice warm_up",
     "serve": "bundle cache device engine grpc_port ha_proxy host keys max_streams port voices",
     "keys new": "NAME file requests_per_minute",
     "evaluate": "bundle corpus device headline_speaker max_clips num_samples out report_clips rig splits",
