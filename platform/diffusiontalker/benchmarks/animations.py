@@ -141,14 +141,20 @@ def length_groups(
 ) -> list[Group]:
     """Cost over the length of a recording: real-time factors, and what the longest costs over the shortest.
 
-    The limit is for a minute over ten seconds.
+    Short ones are animated as often as makes them as long as the longest: noise hits all alike. The limit is for a
+    minute over ten seconds.
     """
-    works = {f"{one.name}, {length:g} s": _animating(one, noise(length)) for length in lengths_s for one in students}
+    often = {length: max(1, round(max(lengths_s) / length)) for length in lengths_s}
+    works = {
+        f"{one.name}, {length:g} s": _animating(one, noise(length), times=often[length])
+        for length in lengths_s
+        for one in students
+    }
     seconds = seconds_in_turns(works, repeats=repeats)
     wanted = _WANTED_GROWTH if (lengths_s[0], lengths_s[-1]) == (10.0, 60.0) else None
     rows, growth = [], []
     for one in students:
-        times = [seconds[f"{one.name}, {length:g} s"] for length in lengths_s]
+        times = [[taken / often[length] for taken in seconds[f"{one.name}, {length:g} s"]] for length in lengths_s]
         rows += [
             Row(
                 name=f"{one.name}, {length:g} s",
@@ -195,8 +201,8 @@ def batch_group(students: Sequence[Student], batches: Sequence[int], floors: Flo
     return Group(title="Batches", about=about, rows=tuple(rows), x_label="recordings at once")
 
 
-def _animating(student: Student, sound: np.ndarray) -> Callable[[], object]:
-    return lambda: animate(student.bundle, sound)
+def _animating(student: Student, sound: np.ndarray, *, times: int = 1) -> Callable[[], object]:
+    return lambda: [animate(student.bundle, sound) for _ in range(times)]
 
 
 def _animating_many(student: Student, sounds: list[np.ndarray]) -> Callable[[], object]:

@@ -145,10 +145,11 @@ def _accuracy(subject: _Subject) -> list[Group]:
 
 
 def _streams(subject: _Subject) -> list[Group]:
-    """On the bundle where it can stream, else on an untrained student that can."""
+    """On the bundle, or on an untrained student made for it; without 8 bits, which streams do not have."""
     config = subject.config
+    engines: list[EngineName] = [name for name in config.engines if name != "onnx-int8"] or ["onnx"]
     chosen = {"live small": untrained_live(motion_fps=config.fps)} if config.bundle is None else subject.bundles
-    live = students_of(chosen, steps=config.steps[:1], engines=config.engines)
+    live = students_of(chosen, steps=config.steps[:1], engines=engines)
     try:
         StreamingTalker(live[0].bundle, max_streams=1)
     except AnimationError as error:
