@@ -203,7 +203,7 @@ def _take_turn(
         points = []
         settling_s = _SETTLING_S if is_on_ray else 0.0
         told = _read(page, settling_s)
-        parts = told.by("start_seconds", "part")
+        parts = told.by("start_seconds_total", "part")
         for number in workers:
             stamps: list[float] = []
             result = run_load(

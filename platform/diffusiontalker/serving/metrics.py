@@ -45,8 +45,8 @@ METRICS: dict[str, Metric] = {
         "histogram", "Compute seconds of a batch per second of its sound.", _OF_STUDENT,
         (0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256, 0.512, 1.0),
     ),
-    "start_seconds": Metric(
-        "gauge", "Time that the start took: process (until loading began), bundle, warm_up.", ("part",)
+    "start_seconds_total": Metric(
+        "counter", "Time that the start took: process (until loading began), bundle, warm_up.", ("part",)
     ),
     "streams_open": Metric("gauge", "Live streams that are open."),
     "stream_pass_seconds": Metric("histogram", "Time of a pass over the live streams.", _OF_STUDENT),

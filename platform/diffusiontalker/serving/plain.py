@@ -36,7 +36,7 @@ def make_core(
         KeysError: when the keys cannot be used.
     """
     metrics = metrics or PrometheusMetrics()
-    metrics.set("start_seconds", age_s() or 0.0, part="process")
+    metrics.count("start_seconds_total", age_s() or 0.0, part="process")
     keys = make_authenticator(arguments.keys_path(), anonymous_per_minute=arguments.anonymous_per_minute or None)
     cache = arguments.cache_of_each(is_shared=embedder_of is None)
     voices = VoiceRegistry(arguments.voices)
@@ -49,7 +49,7 @@ def make_core(
         for name, uri in arguments.students.items()
     }
     loaded = time.perf_counter()
-    metrics.set("start_seconds", loaded - begin, part="bundle")
+    metrics.count("start_seconds_total", loaded - begin, part="bundle")
     decoder.launch()  # so that they get ready during the warm-up, and the first request need not wait for one
     students = []
     for name, bundle in bundles.items():
@@ -58,7 +58,7 @@ def make_core(
         embedder = BatchedEmbedder(bundle) if embedder_of is None else embedder_of(name)
         personalizer = Personalizer(embedder, StyleCache(cache, bundle_digest=bundle.digest), metrics=metrics)
         students.append(Student(name, engine=engine, personalizer=personalizer, voices=voices, metrics=metrics))
-    metrics.set("start_seconds", time.perf_counter() - loaded, part="warm_up")
+    metrics.count("start_seconds_total", time.perf_counter() - loaded, part="warm_up")
     return Core(
         arguments,
         students=students,

@@ -92,4 +92,4 @@ def test_a_page_that_is_not_there_is_named(url: str) -> None:
         read_telemetry(f"http://127.0.0.1:{free_port()}/metrics")
     with pytest.raises(LoadError, match="metrics cannot be read"):
         read_telemetry(f"{url}/nowhere")
-    assert read_telemetry(f"{url}/metrics").by("start_seconds", "part").keys() == {"process", "bundle", "warm_up"}
+    assert read_telemetry(f"{url}/metrics").by("start_seconds_total", "part").keys() == {"process", "bundle", "warm_up"}
