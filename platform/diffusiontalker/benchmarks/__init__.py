@@ -5,11 +5,13 @@
     inference   what `bench inference` measures, with students:
     animations  whole recordings                                       streams   live ones
     fresh       processes that have done nothing yet                   accuracy  what engines do to lip errors
+    training    what `bench training` measures:                        steps     in this process, checkpoints too
+    memory      of a sample, in fresh processes
     serving     what `bench serve --curves` measures
 
 Every figure stands beside its spread and, where one can be derived, beside the best that the machine allows; `results`
-says how they write what they found. `inference` and `serving` import evaluation, and pictures with it, so they are
-imported by whoever measures.
+says how they write what they found. `inference`, `training` and `serving` import evaluation and more, so they
+are imported by whoever measures.
 """
 
 from diffusiontalker.benchmarks.comparing import comparison

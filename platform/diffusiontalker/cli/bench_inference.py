@@ -1,18 +1,17 @@
 """`bench inference`."""
 
 import dataclasses
-import sys
-from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Literal
 
-from tyro.conf import arg
+from diffusiontalker.cli.benchmark import Benchmark, tell
+from diffusiontalker.cli.verb import EngineName, OptionalText, flags
 
-from diffusiontalker.cli.verb import EngineName, OptionalPath, OptionalText, Verb, flags, say
-from diffusiontalker.config import require_new
+if TYPE_CHECKING:
+    from diffusiontalker.benchmarks import BenchmarkResult
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class BenchInference(Verb):
+class BenchInference(Benchmark):
     """Measures animation on one CPU core, from waveform to coefficients, beside what the machine allows at best.
 
     Real-time factors of several sizes, steps and engines; the stages of an animation; cost over the length of a
@@ -45,34 +44,9 @@ class BenchInference(Verb):
         Literal["counters", "speed", "accuracy", "stages", "lengths", "batches", "streams", "processes"], ...
     ] = ("counters", "speed", "accuracy", "stages", "lengths", "batches", "streams", "processes")
     """What of all that; processes: start and memory of fresh ones."""
-    out: OptionalPath = None
-    """Folder for inference.json, page.md and pictures, which does not exist yet; none by default."""
-    page: OptionalPath = None
-    """File for the page alone, as in docs/benchmarks, which does not exist yet; none by default."""
-    compare: Annotated[tuple[Path, Path] | None, arg(metavar="A.json B.json")] = None
-    """Measure nothing, but print the ratios between two results."""
 
-    def run(self) -> None:
-        """Measures, prints tables, writes folder and page."""
-        from diffusiontalker.benchmarks import comparison, read_result, result_text, write_page, write_result
-
-        if self.compare is not None:
-            say(comparison(*map(read_result, self.compare)))
-            return
+    def measured(self) -> "BenchmarkResult":
+        """On one thread."""
         from diffusiontalker.benchmarks.inference import InferenceConfig, measure_inference
 
-        config = InferenceConfig(**flags(self, InferenceConfig))
-        for name, path in (("out", self.out), ("page", self.page)):
-            if path is not None:
-                require_new(path, remedy=f"choose another --{name}")
-        result = measure_inference(config, on_line=_tell)
-        say(result_text(result))
-        for write, path in ((write_result, self.out), (write_page, self.page)):
-            if path is not None:
-                write(result, path)
-                say(f"wrote {path}")
-
-
-def _tell(line: str) -> None:
-    """What is measured next, for people who watch it."""
-    print(line, file=sys.stderr, flush=True)
+        return measure_inference(InferenceConfig(**flags(self, InferenceConfig)), on_line=tell)

@@ -1,18 +1,17 @@
 """`bench training`."""
 
 import dataclasses
-import sys
-from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Literal
 
-from tyro.conf import arg
+from diffusiontalker.cli.benchmark import Benchmark, tell
+from diffusiontalker.cli.verb import OptionalText, UsageError, flags
 
-from diffusiontalker.cli.verb import OptionalPath, OptionalText, UsageError, Verb, flags, say
-from diffusiontalker.config import require_new
+if TYPE_CHECKING:
+    from diffusiontalker.benchmarks import BenchmarkResult
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class BenchTraining(Verb):
+class BenchTraining(Benchmark):
     """Measures trainings of a teacher and of students, one thread for each rank, beside what the machine allows.
 
     Samples a second, the share of the machine's rate of matrix products, and of the time in which data is waited for;
@@ -48,36 +47,11 @@ class BenchTraining(Verb):
         "workers",
     )
     """What is measured; workers take most of the time."""
-    out: OptionalPath = None
-    """Folder for training.json, page.md and pictures, which does not exist yet; none by default."""
-    page: OptionalPath = None
-    """File for the page alone, as in docs/benchmarks, which does not exist yet; none by default."""
-    compare: Annotated[tuple[Path, Path] | None, arg(metavar="A.json B.json")] = None
-    """Measure nothing, but print the ratios between two results."""
 
-    def run(self) -> None:
-        """Measures, prints tables, writes folder and page."""
-        from diffusiontalker.benchmarks import comparison, read_result, result_text, write_page, write_result
-
-        if self.compare is not None:
-            say(comparison(*map(read_result, self.compare)))
-            return
+    def measured(self) -> "BenchmarkResult":
+        """With one thread a rank."""
         from diffusiontalker.benchmarks.training import TrainingBenchmarkConfig, measure_training
 
         if self.corpus is None:
             raise UsageError("--corpus is missing: give the folder or URL of a corpus, or two results to --compare")
-        config = TrainingBenchmarkConfig(**flags(self, TrainingBenchmarkConfig))
-        for name, path in (("out", self.out), ("page", self.page)):
-            if path is not None:
-                require_new(path, remedy=f"choose another --{name}")
-        result = measure_training(config, on_line=_tell)
-        say(result_text(result))
-        for write, path in ((write_result, self.out), (write_page, self.page)):
-            if path is not None:
-                write(result, path)
-                say(f"wrote {path}")
-
-
-def _tell(line: str) -> None:
-    """What is measured next, for people who watch it."""
-    print(line, file=sys.stderr, flush=True)
+        return measure_training(TrainingBenchmarkConfig(**flags(self, TrainingBenchmarkConfig)), on_line=tell)

@@ -57,8 +57,8 @@ def verbs(tree: Mapping[str, type[Verb] | Group] = VERBS, *, prefix: str = "") -
 
 
 def flags(verb: type[Verb]) -> list[str]:
-    names = {field.name for field in dataclasses.fields(verb)} - {"debug"}
-    return sorted(name.upper() if "Positional" in str(verb.__annotations__[name]) else name for name in names)
+    fields = [field for field in dataclasses.fields(verb) if field.name != "debug"]
+    return sorted(field.name.upper() if "Positional" in str(field.type) else field.name for field in fields)
 
 
 def test_verbs_and_flags_are_what_was_promised() -> None:
