@@ -18,8 +18,8 @@ from diffusiontalker.data import CORPUS_FORMATS, ImportConfig, SyntheticCorpusCo
 from diffusiontalker.evaluation import EvaluationConfig
 
 SURFACE = {
-    "animate": "AUDIO bundle device emotion emotion_intensity engine format fps num_steps out overwrite rig seed temperature "
-    "voice voices with_audio",
+    "animate": "AUDIO bundle device emotion emotion_intensity engine format fps num_steps out overwrite rig seed "
+    "temperature voice voices with_audio",
     "convert": "OUT SOURCE audio format fps from_format input_fps max_gap_s overwrite rig skip_existing",
     "play": "SOURCE fps from_format input_fps loop subject udp",
     "enroll": "REFERENCES bundle device name voices",
@@ -41,7 +41,8 @@ SURFACE = {
     "bench features": "batch_size checkpoint corpus steps",
     "bench search": "bundle corpus paths_per_clip rounds size threads trial_steps trials",
     "bench serve": "against_plain allow_remote bundle compare concurrency curves duration find_max format key mode "
-    "most out page plain_at_once rates ray rounds seconds seed speech streams target_ms threads timeout url voice warm_up",
+    "most out page plain_at_once rates ray rounds seconds seed speech streams target_ms threads timeout url voice "
+    "warm_up",
     "serve": "bundle cache device engine grpc_port ha_proxy host keys max_streams port voices",
     "keys new": "NAME file requests_per_minute",
     "evaluate": "bundle corpus device headline_speaker max_clips num_samples out report_clips rig splits",
