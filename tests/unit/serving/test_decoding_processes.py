@@ -263,3 +263,20 @@ async def test_processes_are_replaced_after_many_jobs(monkeypatch: pytest.Monkey
         for _ in range(7):
             await pool.decode(short, limits=LIMITS)
         assert (pool.counters.started, pool.counters.decoded, pool.counters.crashed) == (3, 7, 0)
+
+
+@in_loop
+async def test_a_successor_is_there_before_a_process_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("diffusiontalker.serving.decoding._MAX_JOBS", 4)
+    monkeypatch.setattr("diffusiontalker.serving.decoding._NOTICE_JOBS", 3)
+    short = encode_flac(tone(1.0))
+    async with pool_of(num_processes=1) as pool:
+        await pool.decode(short, limits=LIMITS)
+        await eventually(lambda: len(pool.process_ids) == 2)
+        first, successor = pool.process_ids
+        for _ in range(3):
+            await pool.decode(short, limits=LIMITS)
+        assert pool.process_ids == (successor,)
+        await pool.decode(short, limits=LIMITS)
+        assert successor in pool.process_ids
+        assert not Path(f"/proc/{first}").exists()
