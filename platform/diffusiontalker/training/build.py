@@ -23,10 +23,15 @@ if TYPE_CHECKING:
 Objective = TeacherObjective | DistillationObjective
 
 
-def build_talker(config: "TrainingConfig", corpus: Corpus) -> Talker:
+def build_talker(config: "TrainingConfig", corpus: Corpus, *, teacher: Talker | None = None) -> Talker:
     """The talker that training starts from: fresh, or with the weights of the bundle that the config names.
 
     A teacher has the labels and channel statistics of the corpus' training clips, a student those of its teacher.
+
+    Args:
+        config: the training.
+        corpus: what is learnt from.
+        teacher: a student's; loaded when it is not given.
 
     Raises:
         ConfigError: when the starting bundle or the teacher do not fit the config.
@@ -37,7 +42,7 @@ def build_talker(config: "TrainingConfig", corpus: Corpus) -> Talker:
                 "objective.precompute is false, but the student's speech encoder is frozen and hears no sound in "
                 "training; set precompute: true"
             )
-        talker = student_of(load_teacher(config.objective).talker, config.talker)
+        talker = student_of(teacher or load_teacher(config.objective).talker, config.talker)
         require_fitting(corpus, talker)
     else:
         talker = _talker_for(corpus, config.talker)
@@ -64,11 +69,13 @@ def _start_from(talker: Talker, other: Talker, *, where: str) -> None:
         ) from None
 
 
-def build_objective(talker: Talker, config: "TrainingConfig", *, ranks: Ranks) -> Objective:
-    """The objective around a talker; a distillation objective loads its teacher to the talker's device."""
+def build_objective(
+    talker: Talker, config: "TrainingConfig", *, ranks: Ranks, teacher: Talker | None = None
+) -> Objective:
+    """The objective around a talker, on the talker's device; a teacher that is not given is loaded."""
     if isinstance(config.objective, DistillationObjectiveConfig):
         device = talker.statistics.mean.device
-        teacher = load_teacher(config.objective, device=device).talker
+        teacher = teacher or load_teacher(config.objective, device=device).talker
         return DistillationObjective(talker, config.objective, teacher=teacher, ranks=ranks).to(device)
     return TeacherObjective(talker, config.objective, ranks=ranks)
 

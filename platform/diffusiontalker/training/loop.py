@@ -25,7 +25,7 @@ from diffusiontalker.data.collate import Batch, collate
 from diffusiontalker.inference import load_bundle
 from diffusiontalker.models import Precision, Talker, TalkerConfig, autocast
 from diffusiontalker.training.batches import batches_ahead
-from diffusiontalker.training.build import Objective, build_objective, build_talker
+from diffusiontalker.training.build import Objective, build_objective, build_talker, load_teacher
 from diffusiontalker.training.checkpoint import TrainingState, load_state, restore, save_state
 from diffusiontalker.training.objectives import DistillationObjectiveConfig, TeacherObjectiveConfig
 from diffusiontalker.training.optim import OptimizerConfig, build_optimizer, learning_rate, update_ema
@@ -121,11 +121,14 @@ def train(
     telemetry = telemetry or NoTelemetry()
     digest = run_digest(config, corpus)
     torch.manual_seed(config.seed)
-    talker = build_talker(config, corpus).to(device)
+    teacher = None
+    if isinstance(config.objective, DistillationObjectiveConfig):
+        teacher = load_teacher(config.objective, device=device).talker
+    talker = build_talker(config, corpus, teacher=teacher).to(device)
     average = copy.deepcopy(talker).eval().requires_grad_(False)
     if config.talker.encoder.is_frozen:
         average.encoder = talker.encoder
-    objective = build_objective(talker, config, ranks=ranks)
+    objective = build_objective(talker, config, ranks=ranks, teacher=teacher)
     module: nn.Module = objective
     if ranks.world_size > 1:
         module = DistributedDataParallel(
@@ -140,10 +143,10 @@ def train(
         optimizer.load_state_dict(state.optimizer)
         first_step = state.step
         _LOG.info("resumed at step %d of %d", first_step, config.num_steps)
-    source = window_source(config, corpus, talker, split="train", ranks=ranks)
+    source = window_source(config, corpus, talker, split="train", ranks=ranks, teacher=teacher)
     validation = None
     if "validation" in corpus.info.splits:
-        validation = window_source(config, corpus, talker, split="validation")
+        validation = window_source(config, corpus, talker, split="validation", teacher=teacher)
     metrics = dict[str, float]()
     steps = range(first_step, config.num_steps)
     logged_step, logged_at, waited_s = first_step, time.perf_counter(), 0.0

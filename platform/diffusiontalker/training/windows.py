@@ -39,10 +39,11 @@ def window_source(
     *,
     split: str,
     ranks: Ranks = Ranks(),  # noqa: B008
+    teacher: Talker | None = None,
 ) -> Windows:
     """The windows of a split; augmented for training only, from ready-made features when the encoder is frozen.
 
-    With `objective.paths` they are ready-made altogether.
+    With `objective.paths` they are ready-made altogether. A student's teacher that is not given is loaded.
 
     Raises:
         ConfigError: when a corpus does not fit the talker, or lanes and batch or workers do not divide.
@@ -51,7 +52,7 @@ def window_source(
     if paths := _paths(config):
         with local_copy(f"{paths}/{split}") as folder:
             return WindowStore(folder)  # what is mapped into memory outlives its files
-    reader = _SplitReader(config, corpus, talker, split=split)
+    reader = _SplitReader(config, corpus, talker, split=split, teacher=teacher)
     if not is_streamed(config, corpus, split=split):
         return reader.whole()
     if split == "train":
@@ -128,7 +129,9 @@ class _Read:
 class _SplitReader:
     """Reads a split, of the corpus and of all that is added to it, piece by piece."""
 
-    def __init__(self, config: "TrainingConfig", corpus: Corpus, talker: Talker, *, split: str) -> None:
+    def __init__(
+        self, config: "TrainingConfig", corpus: Corpus, talker: Talker, *, split: str, teacher: Talker | None
+    ) -> None:
         self._config, self._talker, self._split = config, talker, split
         self.pieces = [_Piece(corpus=corpus, block=block, mark="") for block in corpus.blocks(split)]
         corpora = [corpus]
@@ -144,7 +147,7 @@ class _SplitReader:
         if config.talker.encoder.is_frozen:
             self._features = self._stores(talker, corpora)
         if isinstance(config.objective, DistillationObjectiveConfig):
-            teacher = load_teacher(config.objective, device=talker.statistics.mean.device).talker
+            teacher = teacher or load_teacher(config.objective, device=talker.statistics.mean.device).talker
             if config.objective.precompute:
                 self._taught = self._stores(teacher, corpora)
                 self._silence = silence_features(teacher.encoder, seconds=config.windows.seconds)

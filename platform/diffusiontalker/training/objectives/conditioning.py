@@ -4,11 +4,14 @@ All random choices of an example come from its own seed, so a batch split over r
 """
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from diffusiontalker.audio import timebase
+from diffusiontalker.audio.log_mel import log_mel
 from diffusiontalker.data.collate import Batch
 from diffusiontalker.models import LogMelEncoder, Talker
 
@@ -123,6 +126,27 @@ def hear(talker: Talker, batch: Batch) -> Heard:
         own=talker.personalizer.embed(features, mask),
         reference=talker.personalizer.embed(reference, reference_mask),
     )
+
+
+def with_mels(batch: Batch, talkers: Sequence[Talker]) -> Batch:
+    """The batch with sound as log-mel frames, made once for all of the talkers; as it was where one hears other things.
+
+    Log-mel frames are the same for encoders of every size.
+    """
+    if batch.speech.ndim != 2 or not all(isinstance(talker.encoder, LogMelEncoder) for talker in talkers):
+        return batch
+    return dataclasses.replace(
+        batch,
+        speech=log_mel(batch.speech),
+        lengths=_mel_lengths(batch.lengths),
+        reference=log_mel(batch.reference),
+        reference_lengths=_mel_lengths(batch.reference_lengths),
+    )
+
+
+def _mel_lengths(num_samples: Tensor) -> Tensor:
+    """Two for every speech frame."""
+    return torch.tensor([2 * timebase.speech_frames(number) for number in num_samples.tolist()]).to(num_samples)
 
 
 def listen(talker: Talker, speech: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:

@@ -39,6 +39,7 @@ from diffusiontalker.training.objectives.conditioning import (
     hear,
     listen,
     personalize,
+    with_mels,
 )
 from diffusiontalker.training.ranks import Ranks
 
@@ -149,6 +150,7 @@ class DistillationObjective(nn.Module):
         """`loss` (to be minimized; its gradient averaged over ranks is that of the whole batch) and its parts."""
         config = self.config
         with torch.no_grad():
+            batch = with_mels(batch, (self.talker, self.teacher))
             taught = self.hear_as_teacher(batch)
         heard = hear(self.talker, batch)
         losses = self._alignment(heard, taught)
