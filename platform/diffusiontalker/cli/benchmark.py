@@ -28,7 +28,7 @@ class Benchmark(Verb):
 
     def run(self) -> None:
         """Measures, prints tables, writes folder and page."""
-        from diffusiontalker.benchmarks import comparison, read_result, result_text, write_page, write_result
+        from diffusiontalker.benchmarks import comparison, read_result
 
         if self.compare is not None:
             say(comparison(*map(read_result, self.compare)))
@@ -36,12 +36,7 @@ class Benchmark(Verb):
         for name, path in (("out", self.out), ("page", self.page)):
             if path is not None:
                 require_new(path, remedy=f"choose another --{name}")
-        result = self.measured()
-        say(result_text(result))
-        for write, path in ((write_result, self.out), (write_page, self.page)):
-            if path is not None:
-                write(result, path)
-                say(f"wrote {path}")
+        keep_result(self.measured(), out=self.out, page=self.page)
 
     @abc.abstractmethod
     def measured(self) -> "BenchmarkResult":
@@ -50,6 +45,17 @@ class Benchmark(Verb):
         Raises:
             BenchmarkError: for what cannot be measured.
         """
+
+
+def keep_result(result: "BenchmarkResult", *, out: Path | None, page: Path | None) -> None:
+    """Prints the tables; writes the folder and the page where they are wanted."""
+    from diffusiontalker.benchmarks import result_text, write_page, write_result
+
+    say(result_text(result))
+    for write, path in ((write_result, out), (write_page, page)):
+        if path is not None:
+            write(result, path)
+            say(f"wrote {path}")
 
 
 def tell(line: str) -> None:

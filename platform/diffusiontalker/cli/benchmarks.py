@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from tyro.conf import arg
 
+from diffusiontalker.cli.benchmark import keep_result, tell
 from diffusiontalker.cli.verb import OptionalPath, OptionalText, UsageError, Verb, say, working
 from diffusiontalker.config import publish_directory, require_new
 
@@ -210,7 +210,7 @@ class BenchServe(Verb):
                 "--bundle, --ray and --rounds are for --against-plain and --curves; add one of them, or give --url of "
                 "a running endpoint"
             )
-        result = run_load(self._config(_WORKERS), on_line=_tell)
+        result = run_load(self._config(_WORKERS), on_line=tell)
         say(table(result))
         self._write(result.plain(), load_png(result) if self.out else None)
         if result.is_partial:
@@ -233,7 +233,7 @@ class BenchServe(Verb):
             threads=self.threads,
             plain_at_once=self.plain_at_once,
         )
-        against = run_against(config, on_line=_tell)
+        against = run_against(config, on_line=tell)
         say(against_table(against))
         self._write(against.plain(), against_png(against) if self.out else None)
         if against.is_partial:
@@ -241,18 +241,13 @@ class BenchServe(Verb):
 
     def _run_curves(self) -> None:
         rounds, load = self._rounds(_CURVE_ROUNDS), self._config(_CURVE_WORKERS)
-        from diffusiontalker.benchmarks import result_text, write_page, write_result
         from diffusiontalker.benchmarks.serving import measure_serving, served_bundles
         from diffusiontalker.load import CurvesConfig
 
         with served_bundles(self.bundle) as bundles:
             config = CurvesConfig(load=load, bundles=bundles, rounds=rounds, with_ray=self.ray, threads=self.threads)
-            result = measure_serving(config, on_line=_tell)
-        say(result_text(result))
-        for write, path in ((write_result, self.out), (write_page, self.page)):
-            if path is not None:
-                write(result, path)
-                say(f"wrote {path}")
+            result = measure_serving(config, on_line=tell)
+        keep_result(result, out=self.out, page=self.page)
 
     def _rounds(self, default: int) -> int:
         rounds = self.rounds or default
@@ -318,8 +313,3 @@ def _is_benchmark(path: Path) -> bool:
     except (OSError, ValueError):
         return False
     return isinstance(content, dict) and "benchmark" in content
-
-
-def _tell(line: str) -> None:
-    """How a long run goes on, for people who watch it."""
-    print(line, file=sys.stderr, flush=True)
