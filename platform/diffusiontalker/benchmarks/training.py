@@ -139,24 +139,35 @@ def _measured(
 
 
 def workers_groups(found: Sequence[Throughput]) -> list[Group]:
-    """Windows a second bare and on workers; and what more workers bring, of what they could bring at best."""
+    """Windows a second bare and on workers; and what more workers bring beside what they could bring at best."""
     size = found[0].batch_size
     one = next((row for row in found if row.workers == 1), found[0])
-    speeds, shares = [], []
+    speeds, gains = [], []
     for row in found:
-        name = "bare loop" if row.workers == BARE else f"Ray, {row.workers} workers"
+        name = "bare loop" if row.workers == BARE else f"Ray, {_counted(row.workers)}"
         name = name if row.batch_size == size else f"{name}, batch {row.batch_size}"
         speeds.append(Row(name=name, unit="samples/s", values=row.samples_per_s))
         if row.workers > 1:
             scaling = "strong" if row.batch_size == size else "weak"
-            gained = tuple(100.0 * value / (row.workers * one.median) for value in row.samples_per_s)
-            shares.append(Row(name=f"{row.workers} workers, {scaling}", unit="% of peak", values=gained))
+            gains.append(
+                Row(
+                    name=f"{_counted(row.workers)}, {scaling}",
+                    unit="times as fast",
+                    values=tuple(value / one.median for value in row.samples_per_s),
+                    floor=row.workers,
+                    floor_from="as many times as there are workers",
+                )
+            )
     about = f"A teacher, batch {size}, one thread a rank; start-up left out, checkpoints, validations and logs not."
     groups = [Group(title="Workers", about=about, rows=tuple(speeds))]
-    if shares:
-        about = "Of as many times one worker. Strong: they share the batch; weak: each has as large a one."
-        groups.append(Group(title="Scaling", about=about, rows=tuple(shares)))
+    if gains:
+        about = "Than one worker. Strong: they share the batch; weak: each has as large a one."
+        groups.append(Group(title="Scaling", about=about, rows=tuple(gains)))
     return groups
+
+
+def _counted(workers: int) -> str:
+    return f"{workers} worker{'' if workers == 1 else 's'}"
 
 
 def _trainings(config: TrainingBenchmarkConfig, corpus: Corpus, *, folder: Path) -> dict[str, TrainingConfig]:

@@ -84,9 +84,10 @@ def test_workers_that_share_a_batch_scale_strongly_and_those_with_one_each_weakl
         Throughput(workers=2, batch_size=8, samples_per_s=(15.0, 16.0, 17.0)),
         Throughput(workers=2, batch_size=16, samples_per_s=(18.0, 19.0, 20.0)),
     ]
-    speeds, shares = workers_groups(found)
-    assert list(values(speeds)) == ["bare loop", "Ray, 1 workers", "Ray, 2 workers", "Ray, 2 workers, batch 16"]
-    assert values(shares) == {"2 workers, strong": (75.0, 80.0, 85.0), "2 workers, weak": (90.0, 95.0, 100.0)}
+    speeds, gains = workers_groups(found)
+    assert list(values(speeds)) == ["bare loop", "Ray, 1 worker", "Ray, 2 workers", "Ray, 2 workers, batch 16"]
+    assert values(gains) == {"2 workers, strong": (1.5, 1.6, 1.7), "2 workers, weak": (1.8, 1.9, 2.0)}
+    assert [row.floor for row in gains.rows] == [2, 2]
     (alone,) = workers_groups(found[:2])
     assert alone.title == "Workers"
 
