@@ -9,6 +9,7 @@ import contextlib
 import dataclasses
 import io
 import logging
+import math
 import struct
 import time
 from collections.abc import Iterator
@@ -239,7 +240,9 @@ def _decode(sound: soundfile.SoundFile, *, name: str, limits: AudioLimits) -> np
     rate_hz, deadline = sound.samplerate, time.monotonic() + limits.max_decode_seconds
     budget = round(limits.max_seconds * rate_hz)
     resampler = soxr.ResampleStream(rate_hz, SAMPLE_RATE_HZ, 1, dtype="float32", quality="HQ")
-    resampled, decoded = [], 0
+    # As much as may come: memory is taken as it is written to, while pieces put together in the end would take twice.
+    waveform = np.empty(math.ceil((limits.max_seconds + 1.0) * SAMPLE_RATE_HZ), dtype=np.float32)
+    resampled = decoded = 0
     while True:
         block = sound.read(min(_BLOCK_SAMPLES, budget - decoded + 1), dtype="float32", always_2d=True)
         _check_samples(block, first=decoded, rate_hz=rate_hz, name=name)
@@ -256,11 +259,13 @@ def _decode(sound: soundfile.SoundFile, *, name: str, limits: AudioLimits) -> np
                 cause="too_large",
             )
         mono = block.mean(axis=1, dtype=np.float32)
-        resampled.append(resampler.resample_chunk(mono, last=not len(mono)))
+        piece = resampler.resample_chunk(mono, last=not len(mono))
+        waveform[resampled : resampled + len(piece)] = piece
+        resampled += len(piece)
         if not len(block):
             break
     _check_length(sound, decoded, name=name, limits=limits)
-    return np.concatenate(resampled)
+    return waveform[:resampled]
 
 
 def _check_samples(block: np.ndarray, *, first: int, rate_hz: int, name: str) -> None:
@@ -297,10 +302,11 @@ def _check_length(sound: soundfile.SoundFile, decoded: int, *, name: str, limits
 
 
 def _clipped(waveform: np.ndarray, *, name: str) -> np.ndarray:
-    num_beyond = int((np.abs(waveform) > 1.0).sum())
-    if num_beyond:
+    if waveform.min() < -1.0 or waveform.max() > 1.0:
+        num_beyond = int((np.abs(waveform) > 1.0).sum())
         logger.warning("%s: %d of %d samples lie beyond full scale and were clipped", name, num_beyond, len(waveform))
-    return np.clip(waveform, -1.0, 1.0).astype(np.float32, copy=False)
+        np.clip(waveform, -1.0, 1.0, out=waveform)
+    return waveform
 
 
 def _as_int16(waveform: np.ndarray) -> np.ndarray:

@@ -14,17 +14,22 @@ _MULTIPLIERS = (np.uint64(0xD2511F53), np.uint64(0xCD9E8D57))
 _WEYL = (0x9E3779B9, 0xBB67AE85)
 _LOW = np.uint64(0xFFFFFFFF)
 _ROUNDS = 10
+_AT_ONCE = 1024
+"""Frames whose noise is drawn together, so that what that takes does not grow with a recording."""
 
 
 def frame_noise(
     seeds: Sequence[int], *, num_frames: int, channels: int, first_frame: int = 0
 ) -> Float[Tensor, "batch frames channels"]:
     """Standard normal noise on the CPU, one row per seed (any Python int; taken modulo 2^64)."""
-    blocks = -(-channels // 4)
-    frame = np.arange(first_frame, first_frame + num_frames, dtype=np.uint64)[:, None]
-    block = np.arange(blocks, dtype=np.uint64)[None, :]
-    rows = [_normals(*np.broadcast_arrays(frame, block), seed=seed % 2**64)[:, :channels] for seed in seeds]
-    return torch.from_numpy(np.stack(rows)) if rows else torch.zeros(0, num_frames, channels)
+    noise = np.empty((len(seeds), num_frames, channels), dtype=np.float32)
+    block = np.arange(-(-channels // 4), dtype=np.uint64)[None, :]
+    for first in range(0, num_frames, _AT_ONCE):
+        part = noise[:, first : first + _AT_ONCE]
+        frame = np.arange(first, first + part.shape[1], dtype=np.uint64)[:, None] + np.uint64(first_frame)
+        for row, seed in zip(part, seeds, strict=True):
+            row[:] = _normals(*np.broadcast_arrays(frame, block), seed=seed % 2**64)[:, :channels]
+    return torch.from_numpy(noise)
 
 
 def _normals(frame: np.ndarray, block: np.ndarray, *, seed: int) -> np.ndarray:

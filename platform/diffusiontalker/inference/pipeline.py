@@ -165,7 +165,8 @@ def _animate(
     features = _speech_features(bundle, stacked, lengths)
     personalized = talker.personalizer(*_styled(bundle, styles, features, lengths))
     frames = [timebase.motion_frames(length, motion_fps=talker.motion_fps) for length in lengths.tolist()]
-    aligned = talker.to_motion_rate(features, frames=max(frames))
+    aligned = _aligned(talker, features, frames=max(frames))
+    del features  # of a long recording they are large
     mask = frame_mask(torch.tensor(frames, device=aligned.device), max(frames))[..., None].to(aligned.dtype)
     noise = frame_noise(seeds, num_frames=max(frames), channels=len(talker.channel_names)).to(aligned)
 
@@ -208,7 +209,16 @@ def _speech_features(bundle: Bundle, waveforms: Tensor, lengths: Tensor) -> Tens
             piece = waveforms[:, start : outer.stop * hop]
             encoded = networks.encode(piece, (lengths - start).clamp(0, piece.shape[1]))
             features[:, inner] = encoded[:, inner.start - outer.start : inner.stop - outer.start]
-    return talker.hold_last(features, _speech_lengths(lengths))[0]
+    return features if len(waveforms) == 1 else talker.hold_last(features, _speech_lengths(lengths))[0]
+
+
+def _aligned(talker: Talker, features: Tensor, *, frames: int) -> Tensor:
+    """`Talker.to_motion_rate` in windows."""
+    aligned = features.new_empty(len(features), frames, features.shape[2])
+    for inner, _ in _windows(frames, rate=talker.motion_fps, context=Context(left=0, right=0)):
+        size = inner.stop - inner.start
+        aligned[:, inner] = talker.to_motion_rate(features, frames=size, first_frame=inner.start)
+    return aligned
 
 
 def _windows(total: int, *, rate: float, context: Context) -> Iterator[tuple[slice, slice]]:
@@ -282,10 +292,18 @@ def _stacked(waveforms: Sequence[np.ndarray], device: torch.device) -> tuple[Ten
                 f"waveform {number} has shape {waveform.shape}, expected (samples,) with at least one sample at 16 kHz"
             )
     lengths = torch.tensor([len(waveform) for waveform in waveforms], device=device)
+    tensors = [_tensor(waveform) for waveform in waveforms]
+    if len(tensors) == 1:
+        return tensors[0].to(device)[None], lengths
     stacked = torch.zeros(len(waveforms), int(lengths.max()), device=device)
-    for row, waveform in zip(stacked, waveforms, strict=True):
-        row[: len(waveform)] = torch.from_numpy(np.ascontiguousarray(waveform, dtype=np.float32))
+    for row, waveform in zip(stacked, tensors, strict=True):
+        row[: len(waveform)] = waveform
     return stacked, lengths
+
+
+def _tensor(waveform: np.ndarray) -> Tensor:
+    """The same numbers, and where torch allows it the same memory."""
+    return torch.from_numpy(np.require(waveform, dtype=np.float32, requirements=["C", "W"]))
 
 
 def finished_frames(talker: Talker, motion: np.ndarray) -> np.ndarray:

@@ -11,6 +11,9 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+_PIECE = 2048
+"""Speech frames that are pooled at once."""
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class PersonalizerConfig:
@@ -45,12 +48,16 @@ class AttentiveStatistics(nn.Module):
     def forward(
         self, features: Float[Tensor, "batch speech_frames features"], mask: Bool[Tensor, "batch speech_frames"]
     ) -> Float[Tensor, "batch embedding"]:
-        """Unit-length embeddings of masked feature sequences."""
-        hidden = F.gelu(self.lift(features))
-        score = self.attention(hidden)[..., 0].masked_fill(~mask, float("-inf"))
-        weight = torch.softmax(score.float(), dim=1)[..., None].to(hidden.dtype)
-        mean = (weight * hidden).sum(dim=1)
-        variance = (weight * (hidden - mean[:, None]).square()).sum(dim=1)
+        """Unit-length embeddings of masked feature sequences; of long ones in pieces, which takes less memory."""
+        pieces = [F.gelu(self.lift(piece)) for piece in features.split(_PIECE, dim=1)]
+        score = torch.cat([self.attention(hidden) for hidden in pieces], dim=1)[..., 0].masked_fill(
+            ~mask, float("-inf")
+        )
+        weight = torch.softmax(score.float(), dim=1)[..., None].to(pieces[0].dtype)
+        weighted = list(zip(weight.split(_PIECE, dim=1), pieces, strict=True))
+        mean = torch.stack([(share * hidden).sum(dim=1) for share, hidden in weighted]).sum(dim=0)
+        deviations = [(share * (hidden - mean[:, None]).square()).sum(dim=1) for share, hidden in weighted]
+        variance = torch.stack(deviations).sum(dim=0)
         return F.normalize(self.project(torch.cat([mean, (variance + 1e-5).sqrt()], dim=-1)).float(), dim=-1)
 
 

@@ -86,7 +86,7 @@ class OnnxNetworks:
 
     def _each(self, name: str, build: Callable[[], bytes], *, mask: Tensor, **inputs: Tensor) -> Tensor:
         """The only output; in int8 clip by clip without padding, as everything computed together shares one scale."""
-        if self._arithmetic == "float32":
+        if self._arithmetic == "float32" or len(mask) == 1:
             return self._run(name, build, mask=mask, **inputs)[0]
         frames, outputs = mask.shape[1], []
         for clip, length in enumerate(mask.sum(dim=(1, 2)).int().tolist()):
