@@ -8,7 +8,6 @@
     training    what `bench training` measures:                        steps     in this process, checkpoints too
     memory      of a sample, in fresh processes
     serving     what `bench serve --curves` measures
-    training    what `bench training` measures, with steps (in this process) and memory (in fresh ones)
 
 Every figure stands beside its spread and, where one can be derived, beside the best that the machine allows; `results`
 says how they write what they found. `inference`, `training` and `serving` import evaluation and more, so they
