@@ -22,11 +22,6 @@ ROUNDING = 1e-5
 AHEAD = [(None, None), (1, 1), (0, 0), (4, 1)]
 
 
-@pytest.fixture(params=["clean", "noise", "velocity"])
-def prediction(request) -> str:
-    return request.param
-
-
 def sound(seconds: float, *, seed: int = 0) -> np.ndarray:
     return 0.1 * np.random.default_rng(seed).standard_normal(round(16_000 * seconds)).astype(np.float32)
 
@@ -97,6 +92,7 @@ def test_passes_over_streams_are_those_of_the_reference(ahead, frames):
             assert_same(one, other)
 
 
+@pytest.mark.parametrize("prediction", ["clean", "noise", "velocity"])
 @torch.inference_mode()
 def test_every_prediction_type_steps_alike_in_streams(prediction):
     talker = lively((4, 1), prediction=prediction).talker
