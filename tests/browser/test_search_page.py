@@ -16,8 +16,9 @@ CONTENT = {
     "trials": [
         {
             "name": name, "state": "done" if error else "failed", "error": "", "is_preset": False, "is_on_front": False,
-            "is_best_for_look_ahead": False, "look_ahead_s": 0.3125, "is_chosen": False, "point": {}, "num_steps": 2, "step": 100, "lve_m2": error, "eve_m2": error,
-            "fdd_abs": error, "file_bytes": size, "parameters": 1_000_000, "operations_per_s": 1e8, "rtf": 0.002,
+            "is_best_for_look_ahead": False, "look_ahead_s": 0.3125, "is_chosen": False, "point": {}, "num_steps": 2,
+            "step": 100, "lve_m2": error, "eve_m2": error, "fdd_abs": error, "file_bytes": size,
+            "parameters": 1_000_000, "operations_per_s": 1e8, "rtf": 0.002,
         }
         for name, error, size in TRIALS
     ],

@@ -240,8 +240,9 @@ def _decode(sound: soundfile.SoundFile, *, name: str, limits: AudioLimits) -> np
     rate_hz, deadline = sound.samplerate, time.monotonic() + limits.max_decode_seconds
     budget = round(limits.max_seconds * rate_hz)
     resampler = soxr.ResampleStream(rate_hz, SAMPLE_RATE_HZ, 1, dtype="float32", quality="HQ")
-    # As much as may come: memory is taken as it is written to, while pieces put together in the end would take twice.
-    waveform = np.empty(math.ceil((limits.max_seconds + 1.0) * SAMPLE_RATE_HZ), dtype=np.float32)
+    # Room for what the header declares, and no promise: pieces put together in the end would take twice the memory.
+    likely_s = min(limits.max_seconds, sound.frames / rate_hz) + 1.0
+    waveform = np.empty(math.ceil(likely_s * SAMPLE_RATE_HZ), dtype=np.float32)
     resampled = decoded = 0
     while True:
         block = sound.read(min(_BLOCK_SAMPLES, budget - decoded + 1), dtype="float32", always_2d=True)
@@ -260,12 +261,15 @@ def _decode(sound: soundfile.SoundFile, *, name: str, limits: AudioLimits) -> np
             )
         mono = block.mean(axis=1, dtype=np.float32)
         piece = resampler.resample_chunk(mono, last=not len(mono))
+        if resampled + len(piece) > len(waveform):
+            waveform.resize(2 * (resampled + len(piece)), refcheck=False)
         waveform[resampled : resampled + len(piece)] = piece
         resampled += len(piece)
         if not len(block):
             break
     _check_length(sound, decoded, name=name, limits=limits)
-    return waveform[:resampled]
+    waveform.resize(resampled, refcheck=False)
+    return waveform
 
 
 def _check_samples(block: np.ndarray, *, first: int, rate_hz: int, name: str) -> None:

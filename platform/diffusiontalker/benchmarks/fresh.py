@@ -112,6 +112,8 @@ def animate_once(bundle: Path, sound: Path, *, engine: str) -> Run:
         )  # fmt: skip
     except subprocess.CalledProcessError as error:
         raise BenchmarkError(f"a process that animates ended with code {error.returncode}:\n{error.stderr}") from None
+    except subprocess.TimeoutExpired:
+        raise BenchmarkError(f"a process that animates took more than {_LIMIT_S:g} s; is the machine busy?") from None
     whole_s = time.perf_counter() - begin
     said: dict[str, Any] = json.loads(completed.stdout.splitlines()[-1])
     return Run(whole_s=whole_s, **said)

@@ -53,4 +53,6 @@ def peak_mb(training: TrainingConfig, corpus_uri: str, *, batch_size: int) -> fl
         )  # fmt: skip
     except subprocess.CalledProcessError as error:
         raise BenchmarkError(f"a process that trains ended with code {error.returncode}:\n{error.stderr}") from None
+    except subprocess.TimeoutExpired:
+        raise BenchmarkError(f"a process that trains took more than {_LIMIT_S:g} s; is the machine busy?") from None
     return float(json.loads(completed.stdout.splitlines()[-1])["peak_mb"])

@@ -197,6 +197,8 @@ class BenchServe(Verb):
                 require_new(path, remedy=f"choose another --{name}")
         if self.against_plain and self.curves:
             raise UsageError("--against-plain and --curves: two measurements; give one of them")
+        if self.curves and self.key is not None:
+            raise UsageError("--key is for a running endpoint; --curves starts its own, which asks for none")
         if self.page is not None and not self.curves:
             raise UsageError("--page is for --curves; add it, or leave --page out")
         if self.against_plain:

@@ -62,12 +62,13 @@ class Serve(Verb):
             )
         if self.ha_proxy:
             os.environ["RAY_SERVE_ENABLE_HA_PROXY"] = "1"
-        from diffusiontalker.inference import load_bundle
+        from diffusiontalker.inference import check_engine, load_bundle
         from diffusiontalker.serving.arguments import ServingArguments
         from diffusiontalker.serving.auth import make_authenticator
         from diffusiontalker.serving.local import Address, serving, wait_until_interrupted
         from diffusiontalker.storage import absolute_uri
 
+        check_engine(self.engine, self.device)
         folders = named_bundles(self.bundle)
         bundles = {name: load_bundle(folder) for name, folder in folders.items()}
         if self.keys is not None:

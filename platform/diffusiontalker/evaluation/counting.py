@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
-import onnx
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -74,6 +73,8 @@ def count_nodes(bundle: Bundle) -> int | None:
 
 
 def _nodes(models: Iterable[bytes]) -> int:
+    import onnx
+
     return sum(len(onnx.load_from_string(model).graph.node) for model in models)
 
 

@@ -3,7 +3,7 @@
 from diffusiontalker.inference.bulk import ORDERS, RESULTS, BulkAnimator, BulkOrder
 from diffusiontalker.inference.bundle import Bundle, Precision, SamplingConfig, load_bundle, save_bundle
 from diffusiontalker.inference.bundle_files import BundleError
-from diffusiontalker.inference.engines import EngineName
+from diffusiontalker.inference.engines import EngineName, check_engine
 from diffusiontalker.inference.enrollment import check_references, enroll, voice_of_references
 from diffusiontalker.inference.pipeline import (
     AnimationError,
@@ -40,6 +40,7 @@ __all__ = [
     "animate",
     "animate_batch",
     "blend",
+    "check_engine",
     "check_references",
     "embed",
     "embed_batch",

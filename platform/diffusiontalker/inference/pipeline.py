@@ -14,6 +14,8 @@ is linear, and the result is that of one pass over the whole recording (a pretra
 import dataclasses
 import difflib
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -31,6 +33,9 @@ from diffusiontalker.models import Context, Talker, frame_mask
 WINDOW_S = 20
 """Seconds of sound or motion computed at once."""
 MAX_EMOTION_INTENSITY = 2.0
+
+ItemT = TypeVar("ItemT")
+ResultT = TypeVar("ResultT")
 
 
 class AnimationError(ValueError):
@@ -114,16 +119,24 @@ def animate_batch(
         raise AnimationError(f"{len(waveforms)} waveforms, {len(seeds)} seeds, {len(styles)} styles: give one each")
     if not waveforms:
         return []
-    return _animate(
-        bundle,
-        waveforms,
-        seeds=seeds,
-        styles=styles,
-        num_steps=num_steps,
-        temperature=temperature,
-        guidance_scale=guidance_scale,
-        on_progress=None,
-    )
+    temperature = bundle.sampling.temperature if temperature is None else temperature
+    temperatures = np.broadcast_to(temperature, len(waveforms)).tolist()
+
+    def animated(part: slice) -> list[MotionClip]:
+        return _animate(
+            bundle,
+            waveforms[part],
+            seeds=seeds[part],
+            styles=styles[part],
+            num_steps=num_steps,
+            temperature=temperatures[part],
+            guidance_scale=guidance_scale,
+            on_progress=None,
+        )
+
+    size = -(-len(waveforms) // _threads(bundle))
+    parts = [slice(first, first + size) for first in range(0, len(waveforms), size)]
+    return [clip for part in _side_by_side(bundle, animated, parts) for clip in part]
 
 
 def embed(bundle: Bundle, waveform: Float[np.ndarray, " samples"]) -> tuple[np.ndarray, np.ndarray]:
@@ -171,12 +184,14 @@ def _animate(
     noise = frame_noise(seeds, num_frames=max(frames), channels=len(talker.channel_names)).to(aligned)
 
     def predict_clean(noisy: Tensor, time: Tensor) -> Tensor:
-        pieces = []
-        for inner, outer in _windows(max(frames), rate=talker.motion_fps, context=talker.denoiser.context):
+        def piece(window: tuple[slice, slice]) -> Tensor:
+            inner, outer = window
             inputs = (noisy[:, outer], time, aligned[:, outer], personalized, mask[:, outer])
-            piece = talker.predict_clean(*inputs, guidance_scale=guidance, denoise=bundle.networks.denoise)
-            pieces.append(piece[:, inner.start - outer.start : inner.stop - outer.start])
-        return torch.cat(pieces, dim=1)
+            clean = talker.predict_clean(*inputs, guidance_scale=guidance, denoise=bundle.networks.denoise)
+            return clean[:, inner.start - outer.start : inner.stop - outer.start]
+
+        windows = _windows(max(frames), rate=talker.motion_fps, context=talker.denoiser.context)
+        return torch.cat(_side_by_side(bundle, piece, list(windows)), dim=1)
 
     def report(step: int, clean: Tensor) -> None:
         if on_progress is not None:
@@ -204,11 +219,15 @@ def _speech_features(bundle: Bundle, waveforms: Tensor, lengths: Tensor) -> Tens
     else:
         hop = SAMPLE_RATE_HZ // SPEECH_FPS
         features = waveforms.new_empty(len(waveforms), total, talker.encoder.feature_dim)
-        for inner, outer in _windows(total, rate=SPEECH_FPS, context=context):
+
+        def encode(window: tuple[slice, slice]) -> None:
+            inner, outer = window
             start = outer.start * hop
             piece = waveforms[:, start : outer.stop * hop]
             encoded = networks.encode(piece, (lengths - start).clamp(0, piece.shape[1]))
             features[:, inner] = encoded[:, inner.start - outer.start : inner.stop - outer.start]
+
+        _side_by_side(bundle, encode, list(_windows(total, rate=SPEECH_FPS, context=context)))
     return features if len(waveforms) == 1 else talker.hold_last(features, _speech_lengths(lengths))[0]
 
 
@@ -219,6 +238,23 @@ def _aligned(talker: Talker, features: Tensor, *, frames: int) -> Tensor:
         size = inner.stop - inner.start
         aligned[:, inner] = talker.to_motion_rate(features, frames=size, first_frame=inner.start)
     return aligned
+
+
+def _threads(bundle: Bundle) -> int:
+    """In which parts of a batch, or windows, are computed side by side."""
+    return torch.get_num_threads() if bundle.networks.is_serial else 1
+
+
+def _side_by_side(bundle: Bundle, work: Callable[[ItemT], ResultT], items: Sequence[ItemT]) -> list[ResultT]:
+    """`work` of every item, in order; where a call of the networks has one thread, in as many as torch has."""
+    allowed = _threads(bundle)
+    if min(allowed, len(items)) == 1:
+        return [work(item) for item in items]
+    try:
+        with ThreadPoolExecutor(allowed, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            return list(pool.map(torch.inference_mode()(work), items))
+    finally:
+        torch.set_num_threads(allowed)  # new threads take over what was set last, wherever that was
 
 
 def _windows(total: int, *, rate: float, context: Context) -> Iterator[tuple[slice, slice]]:

@@ -4,7 +4,7 @@ from diffusiontalker.models.blocks import BlockState, Context, ConvBlock, conv_b
 from diffusiontalker.models.denoiser import Denoiser, DenoiserConfig
 from diffusiontalker.models.motion_encoder import MotionEncoder, StyleEncoder
 from diffusiontalker.models.personalizer import AttentiveStatistics, Personalizer, PersonalizerConfig
-from diffusiontalker.models.precision import Precision, autocast
+from diffusiontalker.models.precision import Precision, autocast, cpu_has
 from diffusiontalker.models.presets import STUDENT_SIZES
 from diffusiontalker.models.speech_encoder import (
     EncoderState,
@@ -40,6 +40,7 @@ __all__ = [
     "autocast",
     "build_speech_encoder",
     "conv_blocks",
+    "cpu_has",
     "frame_mask",
     "total_context",
 ]

@@ -23,6 +23,7 @@ from diffusiontalker.inference import (
     Style,
     Voice,
     VoiceError,
+    check_engine,
     find_voice,
     load_bundle,
     resolve,
@@ -184,6 +185,7 @@ def make_plan(config: AnimateJobConfig) -> BulkPlan:
         if getattr(config, name)
     }
     config = dataclasses.replace(config, **places)
+    check_engine(config.engine, config.orchestration.device)
     recordings = list_recordings(config.recordings)
     suffix = FORMATS[config.motion_format].suffix
     named = motion_names(recordings, motion_format=suffix.removeprefix("."), reserved=RESERVED)

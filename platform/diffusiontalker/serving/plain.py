@@ -1,5 +1,6 @@
 """The endpoint in one process, without Ray: for tests, small installations, and to compare with."""
 
+import dataclasses
 import time
 from collections.abc import Callable
 
@@ -55,7 +56,9 @@ def make_core(
     for name, bundle in bundles.items():
         engine = Engine(bundle, arguments.engine, metrics=Labelled(metrics, student=name))
         engine.warm_up()
-        embedder = BatchedEmbedder(bundle) if embedder_of is None else embedder_of(name)
+        # Voices are always heard alike, as replicas of any engine share the cache.
+        heard_by = bundle if bundle.engine == "auto" else dataclasses.replace(bundle, engine="auto")
+        embedder = BatchedEmbedder(heard_by) if embedder_of is None else embedder_of(name)
         personalizer = Personalizer(embedder, StyleCache(cache, bundle_digest=bundle.digest), metrics=metrics)
         students.append(Student(name, engine=engine, personalizer=personalizer, voices=voices, metrics=metrics))
     metrics.count("start_seconds_total", time.perf_counter() - loaded, part="warm_up")

@@ -164,8 +164,9 @@ def train(
             is_checkpoint = done % config.checkpoint_every == 0 or done == config.num_steps
             is_logged = is_checkpoint or done % config.log_every == 0
             if is_logged:
+                metrics = _step_metrics(losses, gradient_norm, ranks=ranks, step=done)  # waits for the device
                 now = time.perf_counter()
-                metrics = _step_metrics(losses, gradient_norm, ranks=ranks, step=done) | {
+                metrics |= {
                     "train/learning_rate": rate,
                     "data/wait_seconds": waited_s / (done - logged_step),
                     "train/step_seconds": now - step_started,

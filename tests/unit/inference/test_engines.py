@@ -13,8 +13,9 @@ import torch
 from tiny_student import tiny_bundle
 
 from diffusiontalker.cli import verb
-from diffusiontalker.inference import AnimationError, Bundle, BundleError, EngineName, Style, animate, animate_batch
+from diffusiontalker.inference import Bundle, BundleError, EngineName, Style, animate, animate_batch
 from diffusiontalker.inference.engines import Networks, networks_of
+from diffusiontalker.inference.engines.talker_graphs import moving_graph
 from diffusiontalker.inference.stream_memory import encoder_shapes, step_shapes
 from diffusiontalker.models import LogMelEncoder, Talker
 
@@ -141,11 +142,15 @@ def test_in_8_bits_too_nobody_depends_on_who_is_computed_along():
         np.testing.assert_allclose(clip.coefficients, alone, atol=ROUNDING)
 
 
-def test_copies_and_pickles_animate_alike():
+def test_copies_and_pickles_animate_alike_with_weights_of_their_own():
     bundle = lively()
     animation = animate(bundle, sound(0.3)).coefficients
     for again in (copy.deepcopy(bundle), pickle.loads(pickle.dumps(bundle))):
         np.testing.assert_array_equal(animate(again, sound(0.3)).coefficients, animation)
+    changed = copy.deepcopy(bundle)
+    torch.nn.init.zeros_(changed.talker.denoiser.motion_out.weight)
+    assert np.abs(animate(changed, sound(0.3)).coefficients - animation).max() > 1e-3
+    np.testing.assert_array_equal(animate(bundle, sound(0.3)).coefficients, animation)
 
 
 def test_many_threads_may_animate_with_one_bundle():
@@ -166,16 +171,36 @@ def test_a_bundle_keeps_its_digest_in_every_engine():
     }
 
 
+@torch.inference_mode()
+def test_networks_that_remember_nothing_stream_too():
+    old = lively((0, 0)).talker
+    config = dataclasses.replace(old.config, denoiser=dataclasses.replace(old.config.denoiser, kernel_size=1))
+    talker = Talker(
+        config, speakers=old.speakers, emotions=old.emotions, channel_names=old.channel_names, motion_fps=25.0
+    ).eval()
+    noisy, features = torch.randn(1, 3, 52), torch.randn(1, 3, talker.encoder.feature_dim)
+    personalized = torch.randn(talker.config.personalizer.personalized_dim)
+    one, other = (
+        networks.move(
+            noisy, features, torch.ones(1, 3, 1), networks.style(personalized, num_steps=2)[None], torch.zeros(1, 0),
+            num_steps=2,
+        )[0]
+        for networks in both(talker)
+    )  # fmt: skip
+    assert_same(one, other)
+
+
+def test_steps_of_a_stream_share_their_weights():
+    talker = lively((4, 1)).talker
+    one, four = (len(moving_graph(talker, num_steps=steps)) for steps in (1, 4))
+    assert four < 2.5 * one
+
+
 def test_the_engine_must_fit_the_device():
     talker = lively().talker.to("meta")
     with pytest.raises(BundleError, match="engine 'onnx' computes on CPUs, not on meta; take 'torch'"):
         networks_of(talker, "onnx")
     assert type(networks_of(talker, "auto")) is type(networks_of(talker, "torch"))
-
-
-def test_bad_input_is_refused_before_any_engine_sees_it():
-    with pytest.raises(AnimationError, match="expected at least 1, 0 and 0"):
-        animate(lively(), sound(0.3), num_steps=0)
 
 
 def test_the_command_line_knows_the_engines():

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from collections.abc import Iterator
 
 import numpy as np
 import pyarrow as pa
@@ -11,6 +12,8 @@ import pyarrow.parquet as pq
 from diffusiontalker.face.motion import MotionClip
 
 TIME_COLUMN = "time_s"
+_AT_ONCE = 1024
+"""Frames."""
 
 
 def csv_bytes(clip: MotionClip) -> bytes:
@@ -71,16 +74,18 @@ def _table(clip: MotionClip) -> pa.Table:
     return pa.table(columns).replace_schema_metadata(metadata)
 
 
-def decimals(clip: MotionClip) -> list[list[str]]:
-    """(frames, channels) as decimal numbers, in as few digits as give float32 back exactly."""
-    # Arrow writes them some times faster than Python does, and lets other threads have turns meanwhile.
-    written = pa.array(clip.coefficients.reshape(-1)).cast(pa.string()).to_numpy(zero_copy_only=False)
-    return written.reshape(clip.coefficients.shape).tolist()
+def decimals(clip: MotionClip) -> Iterator[list[str]]:
+    """The weights of every frame as decimal numbers, in as few digits as give float32 back exactly."""
+    # Arrow writes them some times faster than Python does; in pieces, so that other threads have turns.
+    for first in range(0, clip.num_frames, _AT_ONCE):
+        piece = clip.coefficients[first : first + _AT_ONCE]
+        written = pa.array(piece.reshape(-1)).cast(pa.string()).to_numpy(zero_copy_only=False)
+        yield from written.reshape(piece.shape).tolist()
 
 
-def json_lists(clip: MotionClip) -> list[str]:
+def json_lists(clip: MotionClip) -> Iterator[str]:
     """A JSON list of weights for every frame."""
-    return [f"[{', '.join(frame)}]" for frame in decimals(clip)]
+    return (f"[{', '.join(frame)}]" for frame in decimals(clip))
 
 
 def frame_times_s(clip: MotionClip) -> np.ndarray:

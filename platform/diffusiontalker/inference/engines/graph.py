@@ -9,6 +9,8 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
+from diffusiontalker.models import cpu_has
+
 Arithmetic = Literal["float32", "int8"]
 _OPSET, _IR_VERSION = 21, 10
 _ALL = np.iinfo(np.int64).max
@@ -27,6 +29,7 @@ class Graph:
         self._name, self._arithmetic = name, arithmetic
         self._nodes: list[onnx.NodeProto] = []
         self._constants: dict[str, onnx.TensorProto] = {}
+        self._layers: dict[tuple[int, bool], list[str]] = {}
         self._inputs: list[onnx.ValueInfoProto] = []
         self._outputs: list[onnx.ValueInfoProto] = []
 
@@ -44,14 +47,12 @@ class Graph:
         """A node with one output."""
         return self._node(kind, inputs, count=1, domain=domain, **attributes)[0]
 
-    def constant(self, value: Tensor | np.ndarray | list[int] | float) -> str:
-        """A tensor of the graph; numbers become float32, lists int64."""
+    def constant(self, value: Tensor | list[int] | float) -> str:
+        """A tensor of the graph; a number becomes float32, a list int64."""
         if isinstance(value, Tensor):
             array = value.detach().cpu().numpy()
-        elif isinstance(value, list):
-            array = np.asarray(value, dtype=np.int64)
         else:
-            array = np.asarray(value, dtype=np.float32 if isinstance(value, float) else None)
+            array = np.asarray(value, dtype=np.int64 if isinstance(value, list) else np.float32)
         name = f"c{len(self._constants)}"
         self._constants[name] = numpy_helper.from_array(np.ascontiguousarray(array), name)
         return name
@@ -65,15 +66,17 @@ class Graph:
             order: its inputs in the order in which x has them.
             is_exact: float32 in any case.
         """
-        weight, bias = layer.weight.detach().cpu().float().t(), self.constant(layer.bias.float())
-        weight = weight if order is None else weight[order]
-        if self._arithmetic == "float32" or is_exact:
-            return self.op("Add", self.op("MatMul", x, self.constant(weight)), bias)
-        scale = (weight.abs().amax(dim=0) / 127.0).clamp_min(torch.finfo(torch.float32).tiny)
-        rounded = (weight / scale).round().to(torch.int8)
-        zeros = self.constant(torch.zeros(len(scale), dtype=torch.int8))
-        inputs = (x, self.constant(rounded), self.constant(scale), zeros, bias)
-        return self.op("DynamicQuantizeMatMul", *inputs, domain="com.microsoft")
+        is_exact = is_exact or self._arithmetic == "float32"
+        key = (id(layer), is_exact)
+        if key not in self._layers:
+            weight = layer.weight.detach().cpu().float().t()
+            weight = weight if order is None else weight[order]
+            tensors = [weight] if is_exact else _rounded(weight)
+            self._layers[key] = [self.constant(tensor) for tensor in (*tensors, layer.bias.float())]
+        constants = self._layers[key]  # once for all steps that use the layer
+        if is_exact:
+            return self.op("Add", self.op("MatMul", x, constants[0]), constants[1])
+        return self.op("DynamicQuantizeMatMul", x, *constants, domain="com.microsoft")
 
     def norm(self, x: str, layer: nn.LayerNorm) -> str:
         """Layer normalization over the last axis, with or without learnt scale and shift."""
@@ -99,7 +102,7 @@ class Graph:
         return self.op("Reshape", x, self.constant(list(shape)))
 
     def serialized(self) -> bytes:
-        """The finished model, checked."""
+        """The finished model."""
         graph = helper.make_graph(self._nodes, self._name, self._inputs, self._outputs, list(self._constants.values()))
         imports = [helper.make_opsetid("", _OPSET), helper.make_opsetid("com.microsoft", 1)]
         model = helper.make_model(graph, opset_imports=imports, ir_version=_IR_VERSION, producer_name="diffusiontalker")
@@ -109,3 +112,11 @@ class Graph:
         outputs = [f"v{len(self._nodes)}_{number}" for number in range(count)]
         self._nodes.append(helper.make_node(kind, list(inputs), outputs, domain=domain, **attributes))
         return outputs
+
+
+def _rounded(weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """(inputs, outputs) in 8 bits; the scale of every output, and its zero."""
+    # Without these instructions two products are added up in 16 bits, which full weights would exceed.
+    levels = 127 if cpu_has("avx512_vnni", "avx_vnni", "asimddp") else 63
+    scale = (weight.abs().amax(dim=0) / levels).clamp_min(torch.finfo(torch.float32).tiny)
+    return (weight / scale).round().to(torch.int8), scale, torch.zeros(len(scale), dtype=torch.int8)

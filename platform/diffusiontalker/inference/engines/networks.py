@@ -2,6 +2,7 @@
 
 from typing import Literal, Protocol, runtime_checkable
 
+import torch
 from torch import Tensor
 
 from diffusiontalker.inference.bundle_files import BundleError
@@ -20,7 +21,10 @@ EngineName = Literal["auto", "torch", "torch-bfloat16", "onnx", "onnx-int8"]
 
 @runtime_checkable
 class Networks(Protocol):
-    """The networks of one talker, in one engine. Thread-safe; on CPUs with as many threads as torch has."""
+    """The networks of one talker, in one engine. Thread-safe."""
+
+    is_serial: bool
+    """Whether a call computes in the thread that makes it alone; otherwise on CPUs in as many as torch has."""
 
     def encode(self, waveforms: Tensor, num_samples: Tensor) -> Tensor:
         """Speech features: what the speech encoder computes."""
@@ -48,6 +52,16 @@ class Networks(Protocol):
         ...
 
 
+def check_engine(engine: EngineName, device: torch.device | str) -> None:
+    """Refuses an engine that a device does not have.
+
+    Raises:
+        BundleError: says which it has.
+    """
+    if engine.startswith("onnx") and torch.device(device).type != "cpu":
+        raise BundleError(f"engine '{engine}' computes on CPUs, not on {device}; take 'torch' or 'torch-bfloat16'")
+
+
 def networks_of(talker: Talker, engine: EngineName) -> Networks:
     """The networks of a talker in an engine; weights are taken as they are at first use.
 
@@ -55,11 +69,10 @@ def networks_of(talker: Talker, engine: EngineName) -> Networks:
         BundleError: for an engine that the talker's device does not have.
     """
     device = talker.statistics.mean.device
+    check_engine(engine, device)
     if engine == "auto":
         engine = "onnx" if device.type == "cpu" else "torch"
     if engine in ("onnx", "onnx-int8"):
-        if device.type != "cpu":
-            raise BundleError(f"engine '{engine}' computes on CPUs, not on {device}; take 'torch' or 'torch-bfloat16'")
         from diffusiontalker.inference.engines.onnx_networks import OnnxNetworks
 
         return OnnxNetworks(talker, arithmetic="int8" if engine == "onnx-int8" else "float32")

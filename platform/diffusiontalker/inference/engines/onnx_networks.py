@@ -33,14 +33,16 @@ class OnnxNetworks:
         arithmetic: of whole recordings; streams, whose passes are short, are float32.
     """
 
+    is_serial = True  # products of one clip are too small to share, and torch's threads would be in the way of others
+
     def __init__(self, talker: Talker, *, arithmetic: Arithmetic) -> None:
         self._talker = talker
         self._arithmetic: Arithmetic = arithmetic
-        self._sessions: dict[tuple[str, int], onnxruntime.InferenceSession] = {}
+        self._sessions: dict[str, onnxruntime.InferenceSession] = {}
 
-    def __reduce__(self) -> tuple[Callable[[], "OnnxNetworks"], tuple[()]]:
+    def __reduce__(self) -> tuple[Callable[..., "OnnxNetworks"], tuple[Talker, Arithmetic]]:
         """Copies and pickles begin anew: sessions can be neither."""
-        return functools.partial(OnnxNetworks, self._talker, arithmetic=self._arithmetic), ()
+        return _anew, (self._talker, self._arithmetic)
 
     def encode(self, waveforms: Tensor, num_samples: Tensor) -> Tensor:
         """See `Networks`."""
@@ -101,11 +103,14 @@ class OnnxNetworks:
         return padded
 
     def _run(self, name: str, build: Callable[[], bytes], **inputs: Tensor) -> list[Tensor]:
-        key = (name, torch.get_num_threads())
-        if key not in self._sessions:
-            self._sessions[key] = _session(build(), threads=key[1])
+        if name not in self._sessions:
+            self._sessions[name] = _session(build())
         arrays = {label: np.ascontiguousarray(tensor.float().numpy()) for label, tensor in inputs.items()}
-        return [torch.from_numpy(array) for array in self._sessions[key].run(None, arrays)]
+        return [torch.from_numpy(array) for array in self._sessions[name].run(None, arrays)]
+
+
+def _anew(talker: Talker, arithmetic: Arithmetic) -> OnnxNetworks:
+    return OnnxNetworks(talker, arithmetic=arithmetic)
 
 
 def _without_padding(tensor: Tensor, *, length: int, frames: int) -> Tensor:
@@ -113,10 +118,8 @@ def _without_padding(tensor: Tensor, *, length: int, frames: int) -> Tensor:
     return tensor[:, : length * tensor.shape[1] // frames] if tensor.ndim == 3 else tensor
 
 
-def _session(model: bytes, *, threads: int) -> onnxruntime.InferenceSession:
+def _session(model: bytes) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = _SILENT
-    # Threads that wait for work actively would keep others, of torch or of another session, from theirs.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])

@@ -116,7 +116,8 @@ def moving_graph(talker: Talker, *, num_steps: int) -> bytes:
     mask = graph.input("mask", "batch", "frames", 1)
     size = modulation_size(denoiser)
     modulations = graph.split(graph.input("modulation", "batch", num_steps * size), [size] * num_steps, axis=1)
-    old = iter(_unpacked(graph, graph.input("rows", "batch", _size(shapes)), shapes))
+    rows = graph.input("rows", "batch", _size(shapes))
+    old = iter(_unpacked(graph, rows, shapes))
     kept: list[str] = []
     for (now, then), modulation in zip(itertools.pairwise(time_grid(num_steps)), modulations, strict=True):
         old_noisy, old_features = next(old), next(old)
@@ -130,7 +131,7 @@ def moving_graph(talker: Talker, *, num_steps: int) -> bytes:
         kept += [kept_noisy, kept_features, *new]
         noisy = _ddim_step(graph, noisy, output, now, then, config=talker.config.diffusion)
     graph.output("motion", noisy, "batch", "frames", channels)
-    graph.output("next_rows", _packed(graph, kept), "batch", _size(shapes))
+    graph.output("next_rows", _packed(graph, kept) if _size(shapes) else rows, "batch", _size(shapes))
     return graph.serialized()
 
 
@@ -229,7 +230,8 @@ def _size(shapes: Sequence[tuple[int, int]]) -> int:
 
 def _unpacked(graph: Graph, rows: str, shapes: Sequence[tuple[int, int]]) -> list[str]:
     """(batch, *shape) for every shape, `_NOTHING` for those that hold nothing."""
-    parts = iter(graph.split(rows, [size for shape in shapes if (size := math.prod(shape))], axis=1))
+    sizes = [size for shape in shapes if (size := math.prod(shape))]
+    parts = iter(graph.split(rows, sizes, axis=1) if sizes else [])
     return [graph.reshape(next(parts), 0, *shape) if math.prod(shape) else _NOTHING for shape in shapes]
 
 

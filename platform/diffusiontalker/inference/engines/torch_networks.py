@@ -26,6 +26,8 @@ class TorchNetworks:
         precision: of products; what comes out is float32.
     """
 
+    is_serial = False
+
     def __init__(self, talker: Talker, *, precision: Precision) -> None:
         self._talker = talker
         self._precision: Precision = precision
