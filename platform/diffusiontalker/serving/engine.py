@@ -115,10 +115,7 @@ class Engine:
             self.streams, self.cannot_stream = None, str(error)
 
     def warm_up(self) -> None:
-        """Computes once what every request will, so that the first one does not wait for it.
-
-        With the threads that requests will have: networks may be made ready for each number of them anew.
-        """
+        """Computes once what every request will, with the threads it will have, so that the first does not wait."""
         threads = torch.get_num_threads()
         try:
             torch.set_num_threads(self._threads)
