@@ -13,9 +13,7 @@ is linear, and the result is that of one pass over the whole recording (a pretra
 
 import dataclasses
 import difflib
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -28,14 +26,10 @@ from diffusiontalker.diffusion import frame_noise, sample_ddim
 from diffusiontalker.face import CHANNELS, MotionClip, postprocess
 from diffusiontalker.inference.bundle import Bundle
 from diffusiontalker.inference.voices import Voice
+from diffusiontalker.inference.windows import side_by_side, threads_for, windows_of
 from diffusiontalker.models import Context, Talker, frame_mask
 
-WINDOW_S = 20
-"""Seconds of sound or motion computed at once."""
 MAX_EMOTION_INTENSITY = 2.0
-
-ItemT = TypeVar("ItemT")
-ResultT = TypeVar("ResultT")
 
 
 class AnimationError(ValueError):
@@ -134,9 +128,9 @@ def animate_batch(
             on_progress=None,
         )
 
-    size = -(-len(waveforms) // _threads(bundle))
+    size = -(-len(waveforms) // threads_for(bundle.networks))
     parts = [slice(first, first + size) for first in range(0, len(waveforms), size)]
-    return [clip for part in _side_by_side(bundle, animated, parts) for clip in part]
+    return [clip for part in side_by_side(bundle.networks, animated, parts) for clip in part]
 
 
 def embed(bundle: Bundle, waveform: Float[np.ndarray, " samples"]) -> tuple[np.ndarray, np.ndarray]:
@@ -190,8 +184,8 @@ def _animate(
             clean = talker.predict_clean(*inputs, guidance_scale=guidance, denoise=bundle.networks.denoise)
             return clean[:, inner.start - outer.start : inner.stop - outer.start]
 
-        windows = _windows(max(frames), rate=talker.motion_fps, context=talker.denoiser.context)
-        return torch.cat(_side_by_side(bundle, piece, list(windows)), dim=1)
+        windows = windows_of(max(frames), rate=talker.motion_fps, context=talker.denoiser.context)
+        return torch.cat(side_by_side(bundle.networks, piece, list(windows)), dim=1)
 
     def report(step: int, clean: Tensor) -> None:
         if on_progress is not None:
@@ -227,42 +221,17 @@ def _speech_features(bundle: Bundle, waveforms: Tensor, lengths: Tensor) -> Tens
             encoded = networks.encode(piece, (lengths - start).clamp(0, piece.shape[1]))
             features[:, inner] = encoded[:, inner.start - outer.start : inner.stop - outer.start]
 
-        _side_by_side(bundle, encode, list(_windows(total, rate=SPEECH_FPS, context=context)))
+        side_by_side(bundle.networks, encode, list(windows_of(total, rate=SPEECH_FPS, context=context)))
     return features if len(waveforms) == 1 else talker.hold_last(features, _speech_lengths(lengths))[0]
 
 
 def _aligned(talker: Talker, features: Tensor, *, frames: int) -> Tensor:
     """`Talker.to_motion_rate` in windows."""
     aligned = features.new_empty(len(features), frames, features.shape[2])
-    for inner, _ in _windows(frames, rate=talker.motion_fps, context=Context(left=0, right=0)):
+    for inner, _ in windows_of(frames, rate=talker.motion_fps, context=Context(left=0, right=0)):
         size = inner.stop - inner.start
         aligned[:, inner] = talker.to_motion_rate(features, frames=size, first_frame=inner.start)
     return aligned
-
-
-def _threads(bundle: Bundle) -> int:
-    """In which parts of a batch, or windows, are computed side by side."""
-    return torch.get_num_threads() if bundle.networks.is_serial else 1
-
-
-def _side_by_side(bundle: Bundle, work: Callable[[ItemT], ResultT], items: Sequence[ItemT]) -> list[ResultT]:
-    """`work` of every item, in order; where a call of the networks has one thread, in as many as torch has."""
-    allowed = _threads(bundle)
-    if min(allowed, len(items)) == 1:
-        return [work(item) for item in items]
-    try:
-        with ThreadPoolExecutor(allowed, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            return list(pool.map(torch.inference_mode()(work), items))
-    finally:
-        torch.set_num_threads(allowed)  # new threads take over what was set last, wherever that was
-
-
-def _windows(total: int, *, rate: float, context: Context) -> Iterator[tuple[slice, slice]]:
-    """(frames to compute, the same with their context) until `total` is covered."""
-    size = max(1, round(WINDOW_S * rate))
-    for first in range(0, total, size):
-        last = min(total, first + size)
-        yield slice(first, last), slice(max(0, first - context.left), min(total, last + context.right))
 
 
 def _embeddings(talker: Talker, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
