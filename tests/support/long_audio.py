@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from diffusiontalker.inference import Bundle, animate, pipeline
+from diffusiontalker.inference import Bundle, animate, windows
 from diffusiontalker.models import Talker, TalkerConfig
 
 
@@ -15,7 +15,7 @@ def main(seconds: int, window_s: int) -> None:
     """Prints `<peak MB> <CPU seconds>` of one DDIM step over a recording of `seconds`."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    pipeline.WINDOW_S = window_s
+    windows.WINDOW_S = window_s
     talker = Talker(TalkerConfig(), speakers=["a"], emotions=["b"], channel_names=["jawOpen"], motion_fps=25.0)
     bundle = Bundle(talker=talker.eval())
     waveform = np.random.default_rng(0).standard_normal(seconds * 16_000, dtype=np.float32)

@@ -5,6 +5,7 @@ import dataclasses
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -23,8 +24,8 @@ from diffusiontalker.inference import (
     embed,
     enroll,
     load_bundle,
-    pipeline,
     save_bundle,
+    windows,
 )
 
 
@@ -44,20 +45,31 @@ def noise(samples: int, *, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).standard_normal(samples).astype(np.float32) * 0.1
 
 
+@pytest.fixture(params=[1, 3])
+def threads(request) -> Iterator[int]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield request.param
+    assert torch.get_num_threads() == request.param, "work in several threads left another number behind"
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("threads")
 def test_windows_equal_one_pass(lively, monkeypatch):
     waveform = noise(10 * 16_000 + 123)
     whole = animate(lively, waveform, seed=3)
-    monkeypatch.setattr(pipeline, "WINDOW_S", 1)
+    monkeypatch.setattr(windows, "WINDOW_S", 1)
     pieces = animate(lively, waveform, seed=3)
     assert whole.num_frames == 251
     np.testing.assert_allclose(pieces.coefficients, whole.coefficients, atol=2e-5)
 
 
+@pytest.mark.usefixtures("threads")
 def test_batched_equals_single_even_when_windowed(lively, monkeypatch):
     waveforms, seeds = [noise(40_000), noise(9_001, seed=1), noise(55_555, seed=2)], [4, 5, 6]
     alone = [animate(lively, waveform, seed=seed) for waveform, seed in zip(waveforms, seeds, strict=True)]
     for window_s in (20, 1):
-        monkeypatch.setattr(pipeline, "WINDOW_S", window_s)
+        monkeypatch.setattr(windows, "WINDOW_S", window_s)
         for one, other in zip(animate_batch(lively, waveforms, seeds=seeds), alone, strict=True):
             np.testing.assert_allclose(one.coefficients, other.coefficients, atol=2e-5)
 
@@ -77,7 +89,7 @@ def test_seeds_matter_only_with_temperature(lively):
     np.testing.assert_array_equal(still.coefficients, again.coefficients)
 
 
-def cost(seconds: int, *, window_s: int = pipeline.WINDOW_S) -> tuple[float, float]:
+def cost(seconds: int, *, window_s: int = windows.WINDOW_S) -> tuple[float, float]:
     """Peak memory in MB and CPU seconds of a process that animates this much sound."""
     program = Path(__file__).parents[2] / "support" / "long_audio.py"
     command = [sys.executable, str(program), str(seconds), str(window_s)]
