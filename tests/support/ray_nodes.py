@@ -152,9 +152,19 @@ class RayNodes:
         self._sessions.cleanup()
 
     def start_head(self, *, cpus: int = 0) -> RayNode:
-        """A head, under the address of any head before it; returns when it takes jobs."""
-        node = self._start(*self._head_flags, "--num-cpus", cpus, address=_HEAD, variables=self._of_head)
-        node.wait()
+        """A head, under the address of any head before it; returns when it takes jobs.
+
+        `ray start` gives up after 30 s, which a busy machine may need; then it is started again, as Kubernetes would.
+        """
+        for is_last in (False, True):
+            node = self._start(*self._head_flags, "--num-cpus", cpus, address=_HEAD, variables=self._of_head)
+            try:
+                node.wait()
+                break
+            except AssertionError as error:
+                if is_last or "timed out during startup" not in str(error):
+                    raise
+                node.kill()
         wait_for(
             lambda: node.is_up() and self._takes_jobs(), what=lambda: f"the jobs API to answer; logs in {node.folder}"
         )
