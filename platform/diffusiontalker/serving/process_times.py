@@ -20,14 +20,15 @@ _NETWORKS = "batches"
 def cpu_seconds(children: tuple[int, ...] = ()) -> Mapping[str, float]:
     """CPU seconds so far: `event_loop` (of the thread that calls this), `batches`, `streams`, `decoders`, `rest`.
 
-    Empty where there is no /proc. Threads that have ended are left out, children that have ended are not.
+    Empty where there is no /proc. Threads that have ended computed parts of a batch: no others are short-lived here.
 
     Args:
         children: process ids of the decoders that run.
     """
     names = {thread.native_id: thread.name for thread in threading.enumerate()}
     seconds: defaultdict[str, float] = defaultdict(float)
-    for thread_id, used_s in _threads():
+    living = dict(_threads())
+    for thread_id, used_s in living.items():
         if thread_id == threading.get_native_id():
             seconds["event_loop"] += used_s
         elif thread_id not in names:
@@ -36,6 +37,7 @@ def cpu_seconds(children: tuple[int, ...] = ()) -> Mapping[str, float]:
             parts = [part for begin, part in _PARTS.items() if names[thread_id].startswith(begin)]
             seconds[parts[0] if parts else "rest"] += used_s
     if seconds:
+        seconds[_NETWORKS] += max(0.0, time.process_time() - sum(living.values()))
         ended = os.times()
         seconds["decoders"] = ended.children_user + ended.children_system + sum(map(_process_s, children))
     return seconds
