@@ -82,7 +82,8 @@ class Bundle:
     """A talker ready to animate, with its sampling defaults and its model card.
 
     Raises:
-        BundleError: when the talker is in training mode, or a weight is NaN, infinite or beyond what `precision` holds.
+        BundleError: when the talker is in training mode, a weight is NaN, infinite or beyond what `precision` holds, or
+            the talker's device does not have the engine.
     """
 
     talker: Talker

@@ -2,12 +2,11 @@
 
 import argparse
 import json
-import re
 import sys
-from pathlib import Path
 
 import torch
 
+from diffusiontalker.benchmarks.programs.peak_memory import peak_mb
 from diffusiontalker.config import from_plain
 from diffusiontalker.data import Corpus
 from diffusiontalker.training import (
@@ -36,14 +35,7 @@ def main() -> None:
     with batches_ahead(source, config, steps=range(config.num_steps), ranks=Ranks()) as batches:
         for batch in batches:
             optimize(objective, optimizer, batch, rate=1e-4, config=config)
-    print(json.dumps({"peak_mb": _peak_mb()}))
-
-
-def _peak_mb() -> float:
-    """Of this process alone; what getrusage says begins with the peak of the process that started it."""
-    found = re.search(r"^VmHWM:\s+(\d+) kB$", Path("/proc/self/status").read_text(encoding="ascii"), flags=re.MULTILINE)
-    assert found is not None
-    return int(found[1]) * 1024 / 1e6
+    print(json.dumps({"peak_mb": peak_mb()}))
 
 
 if __name__ == "__main__":
