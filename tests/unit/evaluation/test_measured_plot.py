@@ -45,3 +45,9 @@ def test_lines_join_the_medians_of_a_series_from_left_to_right():
 def test_a_single_point_and_values_of_nothing_can_be_drawn():
     for one, label in ((measured("a", 0.0), ""), (measured("a", 0.0, x=0.0), "seconds")):
         assert render(lambda one=one, label=label: draw_measured([one], unit="s", x_label=label), dpi=40)["light"]
+
+
+def test_numbers_on_an_axis_do_not_lie_upon_one_another():
+    points = [measured(f"at {x:g}", 1.0, series="a", x=x) for x in (1.0, 3.9, 7.8, 7.9, 15.1, 15.3)]
+    axis = draw_measured(points, unit="ms", x_label="recordings").axes[0]
+    assert [label.get_text() for label in axis.get_xticklabels()] == ["1", "3.9", "7.8", "15.1"]

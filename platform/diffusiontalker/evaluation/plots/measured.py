@@ -1,6 +1,7 @@
 """Repeated measurements: as lines over a quantity, or as bars, with their spread, their floor and what is wanted."""
 
 import dataclasses
+import math
 import statistics
 from collections.abc import Sequence
 
@@ -10,6 +11,8 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from diffusiontalker.evaluation.plots import style
 
+_LEAST_APART = 0.04
+"""Of an axis, between two of its numbers."""
 _SPREAD_FOR_LOG = 8.0
 _BAR_INCHES = 0.27
 
@@ -56,15 +59,27 @@ def _lines(measured: Sequence[Measured], *, unit: str, x_label: str) -> Figure:
             linewidth=0,
         )  # fmt: skip
     places = sorted({one.x or 0.0 for one in measured})
-    if places[0] > 0 and places[-1] > _SPREAD_FOR_LOG * places[0]:
+    is_log = places[0] > 0 and places[-1] > _SPREAD_FOR_LOG * places[0]
+    if is_log:
         axis.set_xscale("log")
-    axis.set_xticks(places, [f"{place:g}" for place in places])
+    labelled = _apart(places, is_log=is_log)
+    axis.set_xticks(labelled, [f"{place:g}" for place in labelled])
     axis.xaxis.set_minor_locator(NullLocator())
     axis.set_xlabel(x_label)
     axis.set_ylabel(unit)
     axis.set_ylim(bottom=0.0)
     axis.legend(loc="best")
     return figure
+
+
+def _apart(places: Sequence[float], *, is_log: bool) -> list[float]:
+    """Of ascending places those whose numbers do not lie upon one another on the axis."""
+    along = [math.log(place) if is_log else place for place in places]
+    kept: list[int] = []
+    for number, here in enumerate(along):
+        if not kept or here - along[kept[-1]] >= _LEAST_APART * (along[-1] - along[0]):
+            kept.append(number)
+    return [places[number] for number in kept]
 
 
 def _bars(measured: Sequence[Measured], *, unit: str) -> Figure:
